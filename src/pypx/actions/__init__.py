@@ -1,0 +1,1 @@
+"""What the suite does, one file a verb: typed values in, a typed result out, nothing printed."""

@@ -1,0 +1,1 @@
+"""One file a console script: options in, one action called, its result printed."""

@@ -1,0 +1,1 @@
+"""All that knows DICOM data: nodes, queries, headers, the integrity of a file, status codes."""

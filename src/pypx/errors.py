@@ -1,0 +1,248 @@
+"""Every way in which pypx can fail, one class a kind.
+
+Each class has a stable ``code`` that scripts may compare, and each error carries one sentence that says
+what went wrong and where (``message``) and what to do next (``hint``). They are raised anywhere, caught at
+the edge (:mod:`pypx.cli`) and shown there as one line; ``cause`` and ``cure`` are the general words that the
+manual's table of errors is made from.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PypxError(Exception):
+    """What all errors of pypx share.
+
+    Parameters
+    ----------
+    message : str
+        What failed and where, as a sentence without the final stop.
+    hint : str, optional
+        What the reader can do next; the kind's ``cure`` when not given.
+    """
+
+    code: ClassVar[str] = "error"
+    cause: ClassVar[str] = "Something failed."
+    cure: ClassVar[str] = "Run again with --verbosity 3 to see what was asked and answered."
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.cure
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.hint}" if self.hint else self.message
+
+    def to_json(self) -> dict[str, str]:
+        """The ``error`` member of the suite's JSON: code, message, hint."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class UsageError(PypxError):
+    """An option or argument that cannot mean anything."""
+
+    code = "usage"
+    cause = "An option or its value is not one that the tool knows."
+    cure = "See the tool's --help."
+    exit_status = 2
+
+
+class UnknownAttribute(UsageError):
+    """A keyword or tag that DICOM's dictionary does not hold (PS3.6)."""
+
+    code = "unknown-attribute"
+    cause = "A keyword or a tag is not in the DICOM dictionary."
+    cure = "Use a keyword of the DICOM dictionary (PatientID) or a tag (0010,0020)."
+
+
+class InvalidValue(UsageError):
+    """A value that its attribute, AE title, host or port cannot hold."""
+
+    code = "invalid-value"
+    cause = "A value breaks the rules of what it is given for, such as a date with month 13."
+    cure = "Correct the value."
+
+
+class InvalidTemplate(UsageError):
+    """A naming template with an unknown keyword or function, or one that names nothing."""
+
+    code = "invalid-template"
+    cause = "A naming template has a keyword or function that is not known."
+    cure = "Correct the template; the manual's page on templates lists what may stand in it."
+
+
+class InvalidInput(PypxError):
+    """What came on standard input or from a file is not the JSON that the tool reads."""
+
+    code = "invalid-input"
+    cause = "The input is empty, not JSON, or JSON of something else."
+    cure = "Pipe the JSON of px-find into this tool: px-find … | px-move --get."
+
+
+class BinaryMissing(PypxError):
+    """A DCMTK program that is not installed, or not where it was said to be."""
+
+    code = "binary-missing"
+    cause = "DCMTK is not installed, or not on the PATH."
+    cure = "Install it with: apt-get install dcmtk."
+
+
+class BinaryFailed(PypxError):
+    """A DCMTK program that ended in a way none of its documented ones."""
+
+    code = "binary-failed"
+    cause = "A DCMTK program crashed, was killed, or said something that is not understood."
+
+
+class HostUnknown(PypxError):
+    """The PACS's host name does not resolve."""
+
+    code = "host-unknown"
+    cause = "The host name of the PACS does not resolve to an address."
+    cure = "Check the spelling of --serverIP and the name service of this machine."
+
+
+class ConnectionRefused(PypxError):
+    """Nothing listens at the PACS's host and port."""
+
+    code = "connection-refused"
+    cause = "Nothing accepts connections at the host and port of the PACS."
+    cure = "Check --serverIP and --serverPort, and that the PACS is up and no firewall is between."
+
+
+class ConnectionLost(PypxError):
+    """The PACS closed or aborted the association before it was finished."""
+
+    code = "connection-lost"
+    cause = "The PACS went away in the middle of the work."
+    cure = "Run the same command again: what is already here is not asked for twice."
+
+
+class PeerTimeout(PypxError):
+    """The PACS did not answer in time."""
+
+    code = "peer-timeout"
+    cause = "The PACS took the connection, or the request, and then said nothing."
+    cure = "Check that the port is a DICOM port, or give it longer with --timeout."
+
+
+class AssociationRejected(PypxError):
+    """The PACS rejected the association (PS3.8, 9.3.4), in its own words in the message."""
+
+    code = "association-rejected"
+    cause = "The PACS does not accept an association from here."
+    cure = "Ask the PACS administrator whether this AE title and this host are allowed."
+
+
+class CalledTitleUnknown(AssociationRejected):
+    """Rejected: called AE title not recognised."""
+
+    code = "called-title-unknown"
+    cause = "The PACS does not go by the AE title it was called by."
+    cure = "Check --aec: it must be the AE title of the PACS, in its exact case."
+
+
+class CallingTitleUnknown(AssociationRejected):
+    """Rejected: calling AE title not recognised."""
+
+    code = "calling-title-unknown"
+    cause = "The PACS does not know our AE title."
+    cure = "Check --aet, or ask the PACS administrator to add it for this host."
+
+
+class ServiceNotOffered(PypxError):
+    """The PACS accepted the association but not the service (no presentation context)."""
+
+    code = "service-not-offered"
+    cause = "The PACS does not offer this kind of request."
+    cure = "Ask the PACS administrator whether query/retrieve is allowed for this AE title."
+
+
+class RequestFailed(PypxError):
+    """The PACS answered a request with a failure status (PS3.4, C.4; PS3.7, annex C)."""
+
+    code = "request-failed"
+    cause = "The PACS understood the request and could not or would not do it."
+    cure = "The status says why; ask the PACS administrator to look into the PACS's log for this moment."
+
+
+class MoveDestinationUnknown(RequestFailed):
+    """C-MOVE refused: move destination unknown (status A801)."""
+
+    code = "move-destination-unknown"
+    cause = "The PACS does not know the AE title that it shall send images to."
+
+
+class PortInUse(PypxError):
+    """The port on which images were to be received is taken or not ours to take."""
+
+    code = "port-in-use"
+    cause = "Another program holds the port that images were to arrive on."
+    cure = "Choose another --receivePort (and tell the PACS), or use --get."
+
+
+class NothingFound(PypxError):
+    """The study or series that was asked for by its UID is not on the PACS, or not in the catalogue."""
+
+    code = "nothing-found"
+    cause = "Nothing with this UID is there."
+    cure = "Check the UID; px-find with the PatientID shows what the PACS has."
+
+
+class RetrieveIncomplete(PypxError):
+    """Images that the PACS has did not all arrive."""
+
+    code = "retrieve-incomplete"
+    cause = "Some of the images did not arrive."
+    cure = "Run the same command again: only series that are not complete are asked for."
+
+
+class BasemountUnusable(PypxError):
+    """The BASEMOUNT, or a directory in it, cannot be made, read or written."""
+
+    code = "basemount-unusable"
+    cause = "A directory of the BASEMOUNT is missing, read-only, full or belongs to somebody else."
+    cure = "Check the path given with --db (or BASEMOUNT) and who may write there."
+
+
+class DiskFull(BasemountUnusable):
+    """No space left where the images go."""
+
+    code = "disk-full"
+    cause = "The filesystem of the BASEMOUNT has no space left."
+    cure = "Make space, then run the same command again: what is done is kept."
+
+
+class CatalogueLocked(PypxError):
+    """Another process held the catalogue for longer than we waited."""
+
+    code = "catalogue-locked"
+    cause = "Another process writes to the catalogue and does not let go."
+    cure = "Wait for it, or end it, then run the same command again."
+
+
+class CatalogueDamaged(PypxError):
+    """The catalogue is not a database that this release can read."""
+
+    code = "catalogue-damaged"
+    cause = "The catalogue's file is damaged, or was written by a later release."
+    cure = "Move it aside and run px-repack over data/ to make it anew."
+
+
+class FileUnreadable(PypxError):
+    """A file that a person named cannot be read."""
+
+    code = "file-unreadable"
+    cause = "A file or directory does not exist or may not be read."
+    cure = "Check the path and its permissions."
+
+
+class Interrupted(PypxError):
+    """Ctrl-C or SIGTERM."""
+
+    code = "interrupted"
+    cause = "The command was interrupted."
+    cure = "Run the same command again: what is done is kept."
+    exit_status = 130

@@ -246,3 +246,19 @@ class Interrupted(PypxError):
     cause = "The command was interrupted."
     cure = "Run the same command again: what is done is kept."
     exit_status = 130
+
+
+class NotDicom(PypxError):
+    """A file that is something else than DICOM (PS3.10, 7)."""
+
+    code = "not-dicom"
+    cause = "A file is not a DICOM file."
+    cure = "Leave it out."
+
+
+class FileDamaged(PypxError):
+    """A DICOM file that is cut short or broken."""
+
+    code = "file-damaged"
+    cause = "A DICOM file is cut short, or its header cannot be read."
+    cure = "Retrieve or copy it again from where it came; it is kept in quarantine/."

@@ -1,0 +1,222 @@
+"""What a find found, and its JSON: the document that the tools of the suite hand to each other.
+
+The shape of the JSON is a contract (see the manual's page on it): keys may be added, none taken away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pypx.errors import InvalidInput, PypxError
+
+#: Members of a study or series that are not attributes of the PACS's answer.
+_NOT_ATTRIBUTES = frozenset({"uid", "series", "label", "command", "status"})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSeries:
+    """One series as the PACS described it: keyword to text."""
+
+    values: Mapping[str, str]
+
+    @property
+    def study_uid(self) -> str:
+        return self.values.get("StudyInstanceUID", "")
+
+    @property
+    def uid(self) -> str:
+        return self.values.get("SeriesInstanceUID", "")
+
+    @property
+    def instances(self) -> int | None:
+        """How many instances the PACS says it has; None where it does not say."""
+        return _count(self.values.get("NumberOfSeriesRelatedInstances", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStudy:
+    """One study as the PACS described it, and its series."""
+
+    values: Mapping[str, str]
+    series: tuple[FoundSeries, ...] = ()
+
+    @property
+    def uid(self) -> str:
+        return self.values.get("StudyInstanceUID", "")
+
+    @property
+    def patient_id(self) -> str:
+        return self.values.get("PatientID", "")
+
+    @property
+    def instances(self) -> int | None:
+        """How many instances the PACS says it has; None where it does not say."""
+        return _count(self.values.get("NumberOfStudyRelatedInstances", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of one find.
+
+    Parameters
+    ----------
+    studies : tuple of FoundStudy
+        In the order in which the PACS sent them.
+    tags : mapping of str to str
+        Keyword to tag, as "0010,0020".
+    arguments : mapping of str to object
+        The options that the find was called with, names without dashes; no secret among them.
+    command : str
+        DCMTK's command line, quoted as a shell would need it.
+    series_command : str
+        The same for the series level.
+    returncode : int
+        Of the DCMTK program.
+    notes : tuple of str
+        What a reader should know: answers left out, results that seem capped.
+    error : PypxError or None
+        Why it failed, if it did.
+    """
+
+    studies: tuple[FoundStudy, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    series_command: str = ""
+    returncode: int = 0
+    notes: tuple[str, ...] = ()
+    error: PypxError | None = None
+
+    @property
+    def series(self) -> tuple[FoundSeries, ...]:
+        return tuple(series for study in self.studies for series in study.series)
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def to_json(found: Found) -> dict[str, Any]:
+    """The find's JSON document."""
+    document: dict[str, Any] = {
+        "status": "error" if found.error else "success",
+        "command": found.command,
+        "returncode": found.returncode,
+        "args": dict(found.arguments),
+        "data": [_study_json(found, index, study) for index, study in enumerate(found.studies)],
+    }
+    if found.notes:
+        document["notes"] = list(found.notes)
+    if found.error:
+        document["error"] = found.error.to_json()
+    return document
+
+
+def _study_json(found: Found, index: int, study: FoundStudy) -> dict[str, Any]:
+    return {
+        "uid": _member(0, index, "uid"),
+        **_attributes_json(found, study.values),
+        "series": [_series_json(found, place, series) for place, series in enumerate(study.series)],
+    }
+
+
+def _series_json(found: Found, index: int, series: FoundSeries) -> dict[str, Any]:
+    return {
+        "uid": _member(0, index, "uid"),
+        **_attributes_json(found, series.values),
+        "label": _member(0, "SERIES", "RetrieveLevel"),
+        "command": _member(0, found.series_command, "command"),
+        "status": _member(0, "success", "status"),
+    }
+
+
+def _attributes_json(found: Found, values: Mapping[str, str]) -> dict[str, Any]:
+    return {keyword: _member(found.tags.get(keyword, ""), text, keyword) for keyword, text in values.items()}
+
+
+def _member(tag: str | int, value: str | int, label: str) -> dict[str, str | int]:
+    return {"tag": tag, "value": value, "label": label}
+
+
+def from_json(document: object) -> Found:
+    """Read a find's JSON document.
+
+    Raises
+    ------
+    InvalidInput
+        When it is not one, or is one of a find that failed.
+    """
+    if (
+        not isinstance(document, dict)
+        or not isinstance(document.get("data"), list)
+        or "status" not in document
+    ):
+        raise InvalidInput("This is JSON, but not that of px-find")
+    if document["status"] == "error":
+        told = document.get("error")
+        message = told.get("message") if isinstance(told, dict) else None
+        raise InvalidInput(
+            f"The px-find before this failed ({message or 'it did not say why'})",
+            "Run the px-find by itself until it succeeds.",
+        )
+    tags: dict[str, str] = {}
+    studies = tuple(_study_from_json(study, tags) for study in document["data"])
+    arguments = document.get("args")
+    return Found(
+        studies=studies,
+        tags=tags,
+        arguments=arguments if isinstance(arguments, dict) else {},
+        command=str(document.get("command", "")),
+    )
+
+
+def _study_from_json(study: object, tags: dict[str, str]) -> FoundStudy:
+    if not isinstance(study, dict) or not isinstance(study.get("series", []), list):
+        raise InvalidInput('A member of "data" is not a study as px-find writes it')
+    values = _values_from_json(study, tags)
+    series = tuple(FoundSeries(_values_from_json(one, tags)) for one in study.get("series", []))
+    return FoundStudy(values, series)
+
+
+def _values_from_json(members: object, tags: dict[str, str]) -> dict[str, str]:
+    if not isinstance(members, dict):
+        raise InvalidInput('A member of "series" is not a series as px-find writes it')
+    values: dict[str, str] = {}
+    for keyword, member in members.items():
+        if keyword in _NOT_ATTRIBUTES:
+            continue
+        if not isinstance(member, dict) or "value" not in member:
+            raise InvalidInput(f"The member {keyword!r} has no value as px-find writes it")
+        values[keyword] = str(member["value"])
+        tags.setdefault(keyword, str(member.get("tag", "")))
+    return values
+
+
+def read_documents(text: str) -> Iterator[object]:
+    """Every JSON document of a text that holds one or several, one after another.
+
+    Raises
+    ------
+    InvalidInput
+        When it is empty or not JSON.
+    """
+    decoder = json.JSONDecoder()
+    position = _skip_space(text, 0)
+    if position == len(text):
+        raise InvalidInput("The input is empty")
+    while position < len(text):
+        try:
+            document, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError) as error:
+            raise InvalidInput(f"The input is not JSON ({error})") from error
+        yield document
+        position = _skip_space(text, position)
+
+
+def _skip_space(text: str, position: int) -> int:
+    while position < len(text) and text[position] in " \t\r\n\ufeff":
+        position += 1
+    return position

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable
 
 from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.valuerep import TEXT_VR_DELIMS
@@ -27,8 +27,8 @@ _ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "U
 
 
 def character_sets(dataset: Dataset) -> list[str]:
-    """The Python codecs named by a data set's SpecificCharacterSet; what is unknown to DICOM is taken as UTF-8."""
-    element = dataset.get_item(_SPECIFIC_CHARACTER_SET)
+    """The Python codecs that SpecificCharacterSet (0008,0005) names; UTF-8 where it names none we know."""
+    element: RawDataElement | DataElement | None = dataset.get_item(_SPECIFIC_CHARACTER_SET)
     declared = element.value if element is not None else None
     if isinstance(declared, bytes):
         declared = declared.decode("ascii", "replace")
@@ -47,8 +47,8 @@ def character_sets(dataset: Dataset) -> list[str]:
 def decode(value: bytes, encodings: list[str]) -> str:
     """Text of a data set in its declared character sets, else as UTF-8, else as Latin-1.
 
-    A PACS that declares one character set and sends another is common, and a garbled name is worse than a
-    guess that is right nearly always: bytes that are valid UTF-8 beyond ASCII are practically never anything else.
+    A PACS that declares one character set and sends another is common, and bytes beyond ASCII that are
+    valid UTF-8 are practically never anything else.
     """
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii")
@@ -76,7 +76,7 @@ def text_of(dataset: Dataset, tag: BaseTag, encodings: list[str]) -> str | None:
     encodings : list of str
         What :func:`character_sets` gave for this data set.
     """
-    element = dataset.get_item(tag)
+    element: RawDataElement | DataElement | None = dataset.get_item(tag)
     if element is None:
         return None
     value = element.value

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 from typing import TextIO
 
-#: Characters that move the cursor, change the terminal's state or turn the reading direction around.
-_UNPRINTABLE = (
-    {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-    | {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-    | {0x200E: "\\u200e", 0x200F: "\\u200f", 0x061C: "\\u061c", 0xFEFF: "\\ufeff"}
-    | dict.fromkeys(range(55296, 57344), "�")
-    | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
-)
-_UNPRINTABLE_IN_TEXT = {code: shown for code, shown in _UNPRINTABLE.items() if code not in (0x0A, 0x09)}
+from pypx.printable import printable, printable_text
 
 #: ``--verbosity N`` as a level of the standard library's logging.
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
-
-
-def printable(value: str) -> str:
-    """One value as it may be shown in one cell or line: every control character spelled out.
-
-    >>> printable("a\\x1b[31mb")
-    'a\\\\x1b[31mb'
-    """
-    return value.translate(_UNPRINTABLE)
-
-
-def printable_text(text: str) -> str:
-    """A text of several lines as it may be shown: as :func:`printable`, line breaks and tabs kept."""
-    return text.translate(_UNPRINTABLE_IN_TEXT)
 
 
 def write_stdout(text: str) -> None:
@@ -41,10 +20,21 @@ def write_stdout(text: str) -> None:
     Callers that colour their output make each value printable before they do, and use
     :func:`sys.stdout.write`.
     """
+    accept_any_character(sys.stdout)
     sys.stdout.write(printable_text(text) if sys.stdout.isatty() else text)
     if not text.endswith("\n"):
         sys.stdout.write("\n")
     sys.stdout.flush()
+
+
+def accept_any_character(stream: TextIO) -> None:
+    """Make a stream spell out what its encoding lacks; programs get UTF-8 whatever the locale says.
+
+    JSON is UTF-8 between programs (RFC 8259, 8.1), and a lone surrogate spelled out is JSON's own escape.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        encoding = stream.encoding if stream.isatty() else "utf-8"
+        stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def say(tool: str, text: str) -> None:

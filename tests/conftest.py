@@ -1,0 +1,91 @@
+"""Fixtures that read like a sentence: a pacs (each case on both makers'), a basemount, a tool to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+import datasets
+from demo.dcmqrscp import Dcmqrscp
+from demo.pacs import Pacs
+from servers.needs import require
+from servers.orthanc import Orthanc
+
+#: Starts an empty PACS of this test's own, to fill, to kill, to start again.
+StartPacs: TypeAlias = Callable[[], Pacs]
+
+_PACS: dict[str, type[Pacs]] = {"dcmqrscp": Dcmqrscp, "orthanc": Orthanc}
+
+
+def _require_servers() -> None:
+    require("dcmsend", "dcmtk")
+    require("dcmqrscp", "dcmtk")
+
+
+@pytest.fixture(scope="session")
+def sample_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Every study of :func:`datasets.all_studies`, as files."""
+    directory = tmp_path_factory.mktemp("sample-files")
+    return [path for study in datasets.all_studies() for path in study.write(directory)]
+
+
+@pytest.fixture(scope="session")
+def dcmqrscp(tmp_path_factory: pytest.TempPathFactory, sample_files: list[Path]) -> Iterator[Dcmqrscp]:
+    """A dcmqrscp that holds all sample files; read only."""
+    _require_servers()
+    with Dcmqrscp(tmp_path_factory.mktemp("dcmqrscp")) as server:
+        server.store(sample_files)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory: pytest.TempPathFactory, sample_files: list[Path]) -> Iterator[Orthanc]:
+    """An Orthanc that holds all sample files; read only."""
+    _require_servers()
+    with Orthanc(tmp_path_factory.mktemp("orthanc")) as server:
+        server.store(sample_files)
+        yield server
+
+
+@pytest.fixture(params=list(_PACS))
+def pacs(request: pytest.FixtureRequest) -> Pacs:
+    """Each case on both PACS, which hold all sample files; read only."""
+    server: Pacs = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture(params=list(_PACS))
+def start_pacs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StartPacs]:
+    """Each case on both PACS, started for it alone and empty."""
+    _require_servers()
+    started: list[Pacs] = []
+
+    def start() -> Pacs:
+        directory = tmp_path / f"{request.param}-{len(started)}"
+        directory.mkdir()
+        started.append(_PACS[request.param](directory))
+        return started[-1].start()
+
+    yield start
+    for server in started:
+        server.end()
+
+
+@pytest.fixture
+def basemount(tmp_path: Path) -> Path:
+    """A BASEMOUNT that does not exist yet."""
+    return tmp_path / "basemount"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Put the end of the servers' logs beside a failure."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Pacs):
+                report.sections.append((f"log of {name} ({value.name})", value.log[-4000:]))
+    return report

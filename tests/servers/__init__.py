@@ -1,0 +1,1 @@
+"""The servers that users have, started for the tests; dcmqrscp, which the demo needs too, is in ``demo``."""

@@ -1,0 +1,199 @@
+"""The console scripts as people and scripts run them: in a process of their own, from their own PATH."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(sys.executable).parent
+
+#: In the environment of everything that a test starts, so that what is left of it can be found.
+_MARK = "PYPX_TEST_RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one run of a tool came to."""
+
+    status: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        """stdout as the one JSON document that it must be."""
+        return json.loads(self.stdout)
+
+    @property
+    def error(self) -> str:
+        """The code of the JSON's error."""
+        return str(self.json["error"]["code"])
+
+
+class Running:
+    """A tool that runs: to be waited for, or to be killed in the middle."""
+
+    def __init__(
+        self,
+        name: str | Path,
+        *arguments: str | Path | int,
+        stdin: str | bytes = "",
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        terminal: int | None = None,
+    ) -> None:
+        self._mark = uuid.uuid4().hex
+        self._stdin = stdin.encode() if isinstance(stdin, str) else stdin
+        self._started = time.monotonic()
+        channel = subprocess.PIPE if terminal is None else terminal
+        self.process = subprocess.Popen(
+            [str(SCRIPTS / name), *(str(argument) for argument in arguments)],
+            stdin=subprocess.PIPE if terminal is None else terminal,
+            stdout=channel,
+            stderr=channel,
+            cwd=directory,
+            env={**_environment(), **(environment or {}), _MARK: self._mark},
+            start_new_session=True,
+        )
+
+    def wait(self, timeout: float = 60.0) -> Ran:
+        """Feed it its stdin and take what it writes until it ends; a tool that leaves children fails."""
+        try:
+            stdout, stderr = self.process.communicate(self._stdin, timeout)
+        except subprocess.TimeoutExpired:
+            self.end_everything()
+            stdout, stderr = self.process.communicate()
+            raise AssertionError(
+                f"{self.process.args} did not end within {timeout} s:\n{stderr.decode(errors='replace')}"
+            ) from None
+        ran = Ran(
+            self.process.returncode,
+            (stdout or b"").decode(),
+            (stderr or b"").decode(),
+            time.monotonic() - self._started,
+        )
+        self.assert_nothing_left()
+        return ran
+
+    def kill(self) -> None:
+        """kill -9, of the tool and everything that it started, as a power cut would."""
+        self.end_everything()
+        self.process.communicate()
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Ctrl-C, or a service manager's SIGTERM, to the tool alone."""
+        self.process.send_signal(number)
+
+    def left(self) -> dict[int, str]:
+        """Processes that this run started and that still are, with their command lines."""
+        return {pid: line for pid, line in _marked(self._mark).items() if pid != self.process.pid}
+
+    def assert_nothing_left(self) -> None:
+        """Children go with the tool; those that the kernel has yet to remove get a moment."""
+        deadline = time.monotonic() + 1.0
+        while (left := self.left()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if left:
+            self.end_everything()
+            raise AssertionError(f"{self.process.args} left processes behind: {left}")
+
+    def end_everything(self) -> None:
+        for pid in (*_marked(self._mark), self.process.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would change how a tool behaves."""
+    unwanted = {"NO_COLOR", "COLUMNS", "LINES", "BASEMOUNT", "FORCE_COLOR", "TCP_NODELAY"}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+    return {**kept, "PATH": f"{SCRIPTS}:{os.environ['PATH']}", "TERM": "xterm-256color"}
+
+
+def _marked(mark: str) -> dict[int, str]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if f"{_MARK}={mark}".encode() in (entry / "environ").read_bytes():
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                found[int(entry.name)] = line.decode(errors="replace").strip()
+        except OSError:
+            continue
+    return found
+
+
+def run_tool(
+    name: str | Path,
+    *arguments: str | Path | int,
+    stdin: str | bytes = "",
+    environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    timeout: float = 60.0,
+) -> Ran:
+    """Run a console script to its end, with nothing a terminal.
+
+    Fails where it does not end in time or leaves a child process behind.
+    """
+    running = Running(name, *arguments, stdin=stdin, environment=environment, directory=directory)
+    return running.wait(timeout)
+
+
+def run_in_terminal(
+    command: Sequence[str | Path | int],
+    columns: int = 80,
+    rows: int = 24,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+) -> Ran:
+    """Run a console script with all its streams a terminal of this size; all it shows is in ``stdout``."""
+    ours, theirs = pty.openpty()
+    try:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        running = Running(*command, environment=environment, terminal=theirs)
+        os.close(theirs)
+        shown = _read_until_end(ours, running, time.monotonic() + timeout)
+    finally:
+        os.close(ours)
+    ran = running.wait(5.0)
+    return Ran(ran.status, shown.decode(errors="replace"), "", ran.seconds)
+
+
+def _read_until_end(terminal: int, running: Running, deadline: float) -> bytes:
+    os.set_blocking(terminal, False)
+    shown = b""
+    while True:
+        ended = running.process.poll() is not None
+        try:
+            while part := os.read(terminal, 65536):
+                shown += part
+        except BlockingIOError:
+            pass
+        except OSError:
+            # Linux says EIO once nobody holds the other side.
+            return shown
+        if ended:
+            return shown
+        if time.monotonic() > deadline:
+            running.end_everything()
+            raise AssertionError(
+                f"{running.process.args} did not end; it showed:\n{shown.decode(errors='replace')}"
+            )
+        time.sleep(0.005)

@@ -1,0 +1,67 @@
+"""What every console script owes whoever asks for help."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import pypx
+from tools import SCRIPTS, run_tool
+
+_PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+TOOLS = sorted(_PROJECT["project"]["scripts"])
+
+#: What costs more time to import than a look at the help is worth.
+_SLOW = ("pydicom", "sqlalchemy", "rich", "numpy")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_names_the_tool_and_its_options(tool: str) -> None:
+    ran = run_tool(tool, "--help")
+    assert ran.status == 0
+    assert ran.stdout.startswith(f"Usage: {tool} ")
+    assert "--verbosity" in ran.stdout
+    assert "--version" in ran.stdout
+    assert ran.stderr == ""
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_version_is_that_of_the_package(tool: str) -> None:
+    ran = run_tool(tool, "--version")
+    assert (ran.status, ran.stdout) == (0, f"pypx {pypx.__version__}\n")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("option", ["-x", "--desc"])
+def test_description_shows_commands_to_copy(tool: str, option: str) -> None:
+    ran = run_tool(tool, option)
+    assert ran.status == 0
+    assert "Examples:" in ran.stdout
+    assert ran.stdout.split("Examples:")[1].count(tool) >= 1
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("option", ["-y", "--synopsis"])
+def test_synopsis_is_the_usage_and_one_paragraph(tool: str, option: str) -> None:
+    ran = run_tool(tool, option)
+    assert ran.status == 0
+    assert ran.stdout.startswith(f"Usage: {tool} ")
+    assert 3 <= len(ran.stdout.splitlines()) <= 12
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_unknown_option_is_wrong_usage_with_the_nearest_name(tool: str) -> None:
+    ran = run_tool(tool, "--verbosty", "2")
+    assert ran.status == 2
+    assert ran.stdout == ""
+    assert "--verbosity" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_loads_nothing_slow(tool: str) -> None:
+    ran = run_tool("python", "-X", "importtime", SCRIPTS / tool, "--help")
+    assert ran.status == 0
+    loaded = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in ran.stderr.splitlines() if "|" in line}
+    assert "pypx" in loaded
+    assert loaded.isdisjoint(_SLOW)

@@ -1,0 +1,129 @@
+"""Where things are in a BASEMOUNT, the directory that one site keeps its images and records in.
+
+========================  =============================================================================
+``data/``                 the images, under names that a person can read
+``log/``                  the catalogue and the logs; ``--db`` names this directory
+``services/``             what is known of PACS, storage and CUBE, and their secrets
+``incoming/``             images on their way: one directory for each process that receives
+``quarantine/``           damaged images, each with a ``.json`` beside it that says why
+========================  =============================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pypx.basemount.incoming import IncomingDirectory, abandoned
+from pypx.basemount.trouble import unusable
+from pypx.errors import BasemountUnusable
+
+#: Copies on their way into data/. No naming template gives a name with a ~ in it.
+_STAGING = ".incoming~"
+
+
+@dataclass(frozen=True, slots=True)
+class Basemount:
+    """The directories of one BASEMOUNT; whether they exist shows when they are used.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The BASEMOUNT itself, absolute.
+    log : pathlib.Path
+        The directory of the catalogue.
+    data : pathlib.Path
+        The top of the tree of images.
+    """
+
+    root: Path
+    log: Path
+    data: Path
+
+    @classmethod
+    def of_log_directory(cls, path: Path | None = None, data: Path | None = None) -> Basemount:
+        """The BASEMOUNT whose log directory this is.
+
+        Parameters
+        ----------
+        path : pathlib.Path, optional
+            The log directory (``--db``), whose parent is the BASEMOUNT; else ``$BASEMOUNT/log``, else
+            ``~/dicom/log``.
+        data : pathlib.Path, optional
+            Where the images go instead of ``<BASEMOUNT>/data`` (``--datadir``).
+        """
+        if path is None:
+            basemount = os.environ.get("BASEMOUNT")
+            path = Path(basemount, "log") if basemount else Path.home() / "dicom" / "log"
+        log = _absolute(path)
+        return cls(log.parent, log, _absolute(data) if data else log.parent / "data")
+
+    @property
+    def incoming(self) -> Path:
+        return self.root / "incoming"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
+    def services(self) -> Path:
+        return self.root / "services"
+
+    @property
+    def staging(self) -> Path:
+        """Where copies are completed before they get their name: always on the filesystem of data/."""
+        return self.data / _STAGING
+
+    def prepare(self) -> None:
+        """Make the directories that are missing, for the owner alone, and see that all can be written.
+
+        Raises
+        ------
+        BasemountUnusable
+            When one cannot be made or written.
+        """
+        for directory in (self.log, self.data, self.incoming, self.quarantine, self.services):
+            _make(directory)
+            if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+                raise BasemountUnusable(f"{directory} cannot be written")
+
+    def claim_incoming(self, purpose: str) -> IncomingDirectory:
+        """A fresh directory to receive into, owned until the ``with`` block ends or the process does.
+
+        Raises
+        ------
+        BasemountUnusable
+            When it cannot be made.
+        """
+        return IncomingDirectory.claim(self.incoming, purpose)
+
+    def abandoned_incoming(self) -> Iterator[IncomingDirectory]:
+        """What processes that were killed had received, each directory owned while the loop is at it.
+
+        Raises
+        ------
+        BasemountUnusable
+            When they cannot be read or locked.
+        """
+        return abandoned(self.incoming)
+
+
+def _absolute(path: Path) -> Path:
+    # Not resolve(): a BASEMOUNT that is reached by a link keeps the name that the site gave it.
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100
+
+
+def _make(directory: Path) -> None:
+    missing = [directory]
+    while not missing[-1].parent.exists() and missing[-1].parent != missing[-1]:
+        missing.append(missing[-1].parent)
+    try:
+        for each in reversed(missing):
+            each.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError as error:
+        raise BasemountUnusable(f"{error.filename} is a file where a directory is needed") from error
+    except OSError as error:
+        raise unusable(error, directory) from error

@@ -1,0 +1,69 @@
+"""Is the PACS there, and do the AE titles fit: C-ECHO."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pypx.dcmtk import echoscu
+from pypx.dcmtk.binaries import Binaries
+from pypx.dcmtk.process import Processes
+from pypx.dicom.node import Node
+
+#: Seconds beyond its own time-outs that echoscu gets before it is ended.
+SLACK = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """A C-ECHO that was answered with success.
+
+    Parameters
+    ----------
+    node : Node
+        Who answered.
+    seconds : float
+        How long it took, association and all.
+    """
+
+    node: Node
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON of px-echo."""
+        return {
+            "status": "success",
+            "data": {
+                "serverIP": self.node.host,
+                "serverPort": self.node.port,
+                "aec": self.node.called_ae_title,
+                "aet": self.node.calling_ae_title,
+                "seconds": round(self.seconds, 3),
+            },
+        }
+
+
+def echo(node: Node, timeout: float, binaries: Binaries | None = None) -> Echo:
+    """Send one C-ECHO (PS3.4, annex A).
+
+    Parameters
+    ----------
+    node : Node
+        The PACS.
+    timeout : float
+        Seconds to wait for each answer.
+    binaries : Binaries, optional
+
+    Raises
+    ------
+    PypxError
+        When there was no answer, or not success; its kind says why.
+    """
+    binary = (binaries or Binaries()).path("echoscu")
+    begun = time.monotonic()
+    with Processes() as processes:
+        ended = processes.run(echoscu.argv(binary, node, timeout), silence=timeout + SLACK)
+    if error := echoscu.failure(node, ended):
+        raise error
+    return Echo(node, time.monotonic() - begun)

@@ -1,0 +1,79 @@
+"""px-find."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from pypx.cli import edge, terminal
+from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.cli.query import matching_of, query_options
+
+EXAMPLES = """
+px-find pacs.example.org:ORTHANC:4242 --PatientID 7654321
+px-find pacs.example.org:ORTHANC:4242 --PatientName 'M*ller^*' --StudyDate last-7-days
+px-find … --PatientID 7654321 --Modality MR | px-report
+px-find … --PatientID 7654321 | px-move --get
+px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
+"""
+
+
+@click.command("px-find", cls=edge.Tool, examples=EXAMPLES)
+@pacs_options
+@query_options
+@click.option("--StudyOnly", "StudyOnly", is_flag=True, help="Do not ask for the series of the studies.")
+@click.option(
+    "--QueryReturnTags", "QueryReturnTags", metavar="A,B", help="Attributes to ask for beside the usual ones."
+)
+@click.option(
+    "--timeout",
+    "timeout",
+    type=click.FloatRange(0.1),
+    default=120.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds without an answer after which the PACS is taken as hung.",
+)
+@binary_options("findscu")
+@click.option(
+    "--db", "db", metavar="LOGDIR", help="Log directory, handed on to the tools that read the JSON."
+)
+@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+def command(verbosity: int | None, json: bool, timeout: float, **options: Any) -> None:
+    """Ask a PACS what it has: studies, and the series of each (C-FIND).
+
+    At a terminal the answer is a report; piped, or with --json, it is JSON for the other tools.
+    """
+    from pypx.actions.find import FindRequest, find
+    from pypx.cli.progress import progress_bar
+
+    terminal.show_log("px-find", verbosity)
+    tags = [name.strip() for name in (options["QueryReturnTags"] or "").split(",") if name.strip()]
+    request = FindRequest(
+        node=node_of(options),
+        matching=matching_of(options),
+        returning=tags,
+        study_only=options["StudyOnly"],
+        timeout=timeout,
+        binaries=binaries_of(options),
+        arguments={name: value for name, value in options.items() if value not in (None, "", False)},
+    )
+    with progress_bar() as progress:
+        found = find(request, progress)
+    if edge.output_is_json(json):
+        from pypx.actions.found import to_json
+
+        edge.write_json(to_json(found))
+    elif not found.studies:
+        sys.stderr.write("No study matches.\n")
+    else:
+        from pypx.cli.report import show_report
+
+        show_report([found])
+
+
+def main() -> NoReturn:
+    """The console script."""
+    edge.run(command)

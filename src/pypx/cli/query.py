@@ -1,0 +1,54 @@
+"""The options that say what to look for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+#: Query option to what its help says; the option's name is the attribute's keyword.
+QUERY_OPTIONS: Mapping[str, str] = {
+    "PatientID": "Patient ID; * and ? match as in DICOM.",
+    "PatientName": "Patient name, as Family^Given; * and ? match.",
+    "PatientBirthDate": "Date or range of dates.",
+    "PatientSex": "M, F or O.",
+    "AccessionNumber": "Accession number.",
+    "StudyDate": "YYYYMMDD, YYYY-MM-DD, a range 20200101-20201231, today, yesterday, last-7-days.",
+    "StudyDescription": "Description of the study.",
+    "StudyInstanceUID": "UID of the study; several with commas between.",
+    "ModalitiesInStudy": "A modality that the study has a series of.",
+    "SeriesInstanceUID": "UID of the series; several with commas between.",
+    "SeriesDescription": "Description of the series.",
+    "Modality": "Modality of the series: CT, MR, …",
+    "PerformedStationAETitle": "AE title of the station that made the series.",
+    "ProtocolName": "Protocol of the series.",
+    "AcquisitionProtocolName": "Acquisition protocol of the series.",
+    "AcquisitionProtocolDescription": "Description of the acquisition protocol.",
+}
+
+
+def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One option for each of QUERY_OPTIONS."""
+    for name in reversed(QUERY_OPTIONS):
+        command = click.option(f"--{name}", name, metavar="VALUE", help=QUERY_OPTIONS[name])(command)
+    return command
+
+
+def matching_of(options: Mapping[str, Any]) -> dict[str, str]:
+    """What the options look for: keyword to value, checked.
+
+    Raises
+    ------
+    InvalidValue
+    """
+    from datetime import date
+
+    from pypx.dicom.query import matching_value
+
+    today = date.today()
+    return {
+        name: matching_value(name, str(options[name]), today)
+        for name in QUERY_OPTIONS
+        if options.get(name) not in (None, "")
+    }

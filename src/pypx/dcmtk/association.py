@@ -1,0 +1,109 @@
+"""What every SCU's command line and output have in common: the association, and how it fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pypx.dcmtk.process import Ended
+from pypx.dicom.node import Node
+from pypx.errors import (
+    AssociationRejected,
+    BinaryFailed,
+    CalledTitleUnknown,
+    CallingTitleUnknown,
+    ConnectionLost,
+    ConnectionRefused,
+    HostUnknown,
+    PeerTimeout,
+    PortInUse,
+    PypxError,
+    ServiceNotOffered,
+)
+
+#: Seconds within which a PACS must take the connection, and answer the association request.
+CONNECT_TIMEOUT = 15
+ACSE_TIMEOUT = 30
+
+_NETWORK_ERROR = re.compile(r"TCP Initialization Error: (?P<reason>.+)")
+_REJECTED_REASON = re.compile(r"Reason: (?P<reason>.+)")
+
+
+def titles(node: Node) -> tuple[str, ...]:
+    """The AE titles, as every SCU takes them."""
+    return ("-aet", node.calling_ae_title, "-aec", node.called_ae_title)
+
+
+def patience(seconds: float) -> tuple[str, ...]:
+    """The time-outs, as every SCU takes them: of the connection, the association, and each answer."""
+    whole = max(1, round(seconds))
+    return (
+        *("-to", str(min(whole, CONNECT_TIMEOUT))),
+        *("-ta", str(min(whole, ACSE_TIMEOUT))),
+        *("-td", str(whole)),
+    )
+
+
+def address(node: Node) -> tuple[str, str]:
+    """Peer and port, as every SCU takes them."""
+    return (node.host.strip("[]"), str(node.port))
+
+
+def failure(node: Node, ended: Ended) -> PypxError | None:
+    """Why an SCU ended without an answer, from the last lines of its output; None where it says nothing.
+
+    The reasons are DCMTK's conditions (dcmnet/cond.h, dcmnet/assoc.h) and those of an A-ASSOCIATE-RJ
+    (PS3.8, 9.3.4).
+    """
+    lines = ended.tail
+    text = "\n".join(line for line in lines if line[:2] in ("E:", "F:", "W:"))
+    if found := _rejection(node, text):
+        return found
+    if "unknown host" in text:
+        return HostUnknown(f"The host name {node.host!r} does not resolve")
+    if network := _NETWORK_ERROR.search(text):
+        return _no_connection(node, text, network["reason"].strip())
+    if "No Acceptable Presentation Contexts" in text or "No presentation context" in text:
+        return ServiceNotOffered(f"{node} accepts associations, but not this kind of request")
+    if ended.silent or "timeout" in text.lower() or "timed out" in text.lower():
+        return PeerTimeout(f"{node} did not answer in time")
+    if any(sign in text for sign in ("network closed", "Peer aborted", "I/O Error", "Connection reset")):
+        return ConnectionLost(f"{node} closed the connection before the work was done")
+    if ended.returncode < 0:
+        return BinaryFailed(f"The DCMTK program was ended by signal {-ended.returncode}")
+    return None
+
+
+def failure_or_unknown(node: Node, ended: Ended) -> PypxError:
+    """As :func:`failure`; where nothing is recognised, what the program said last."""
+    return failure(node, ended) or BinaryFailed(
+        f"DCMTK ended with status {ended.returncode} and without an answer of {node}"
+        f" ({_last_complaint(ended.tail) or 'it gave no reason'})"
+    )
+
+
+def _rejection(node: Node, text: str) -> PypxError | None:
+    if "Association Rejected" not in text:
+        return None
+    told = _REJECTED_REASON.search(text)
+    reason = told["reason"].strip() if told else "no reason given"
+    if "Called AE Title" in reason:
+        return CalledTitleUnknown(
+            f"The PACS at {node.host}:{node.port} does not go by the AE title {node.called_ae_title!r}"
+        )
+    if "Calling AE Title" in reason:
+        return CallingTitleUnknown(f"{node} does not know our AE title {node.calling_ae_title!r}")
+    return AssociationRejected(f"{node} rejected the association ({reason})")
+
+
+def _no_connection(node: Node, text: str, reason: str) -> PypxError:
+    if "cannot create network" in text:
+        return PortInUse(f"The port to receive on cannot be opened ({reason})")
+    if "timed out" in reason.lower() or "timeout" in reason.lower():
+        return PeerTimeout(f"{node.host}:{node.port} did not take the connection in time")
+    return ConnectionRefused(f"No connection to {node.host}:{node.port} ({reason})")
+
+
+def _last_complaint(lines: Sequence[str]) -> str:
+    complaints = [line[2:].strip() for line in lines if line[:2] in ("E:", "F:")]
+    return complaints[-1] if complaints else ""

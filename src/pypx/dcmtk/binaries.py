@@ -1,0 +1,89 @@
+"""Where DCMTK's programs are, and what their releases can do."""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from pypx.dcmtk.process import Processes
+from pypx.errors import BinaryMissing
+
+_RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
+
+#: Seconds to wait for a program that is asked for its release.
+_RELEASE_TIMEOUT = 10.0
+
+
+class Feature(enum.Enum):
+    """What not every release can do."""
+
+    SEVERAL_FINDS = "several C-FIND requests in one association, each answer in a file of its own"
+    SEVERAL_MOVES = "several C-MOVE requests in one association"
+    SEVERAL_GETS = "several C-GET requests in one association"
+
+
+#: The program concerned and the first release in which the feature is known to work; None: in none yet. An
+#: older one may do it too, but nobody has seen it: then each request has an association of its own.
+FIRST_RELEASE: Mapping[Feature, tuple[str, tuple[int, int, int] | None]] = {
+    Feature.SEVERAL_FINDS: ("findscu", (3, 6, 7)),
+    Feature.SEVERAL_MOVES: ("movescu", (3, 6, 7)),
+    Feature.SEVERAL_GETS: ("getscu", None),  # 3.6.7 crashes after the last of several
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """The paths of DCMTK's programs.
+
+    Parameters
+    ----------
+    given : mapping of str to str
+        Program name to the path that an option named; what is not in it is looked up on the PATH.
+    """
+
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, name: str) -> str:
+        """The program to start.
+
+        Raises
+        ------
+        BinaryMissing
+            When it is not there, or may not be run.
+        """
+        asked = self.given.get(name)
+        if asked:
+            found = shutil.which(os.path.expanduser(asked))  # noqa: PTH111  (typed inside a JSON string)
+            if not found:
+                raise BinaryMissing(
+                    f"--{name} {asked} is not a program", f"Correct the path, or leave --{name} out."
+                )
+            return found
+        found = shutil.which(name)
+        if not found:
+            raise BinaryMissing(
+                f"DCMTK's {name} is not on the PATH",
+                f"Install it (on Debian and Ubuntu: apt-get install dcmtk), or name it with --{name}.",
+            )
+        return found
+
+    def can(self, feature: Feature) -> bool:
+        """Whether the installed release is known to do this."""
+        name, first = FIRST_RELEASE[feature]
+        return first is not None and release(self.path(name)) >= first
+
+
+@lru_cache(maxsize=16)
+def release(path: str) -> tuple[int, int, int]:
+    """The release of a DCMTK program, as (3, 6, 7); (0, 0, 0) where it does not say."""
+    with Processes() as processes:
+        ended = processes.run([path, "--version"], _RELEASE_TIMEOUT)
+    for line in ended.tail:
+        if told := _RELEASE.search(line):
+            return int(told[1]), int(told[2]), int(told[3])
+    return 0, 0, 0

@@ -1,0 +1,72 @@
+"""The status of a response, as DCMTK's programs write it (dcmnet/diutil.h)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pypx.dicom.node import Node
+from pypx.dicom.status import CANCELLED, PENDING, SUCCESS, Status
+from pypx.errors import RequestFailed
+
+#: The names at verbosity "info"; "debug" gives the code itself.
+_CODES = {
+    "Success": SUCCESS,
+    "Pending": PENDING,
+    "Pending: WarningUnsupportedOptionalKeys": 0xFF01,
+    "Cancel": CANCELLED,
+    "Cancel: MatchingTerminatedDueToCancelRequest": CANCELLED,
+    "Cancel: SubOperationsTerminatedDueToCancelIndication": CANCELLED,
+    "Refused: SOPClassNotSupported": 0x0122,
+    "Refused: OutOfResources": 0xA700,
+    "Refused: OutOfResourcesNumberOfMatches": 0xA701,
+    "Refused: OutOfResourcesSubOperations": 0xA702,
+    "Refused: MoveDestinationUnknown": 0xA801,
+    "Failed: SOPClassNotSupported": 0xA900,
+    "Error: DataSetDoesNotMatchSOPClass": 0xA900,
+    "Failed: IdentifierDoesNotMatchSOPClass": 0xA900,
+    "Warning: SubOperationsCompleteOneOrMoreFailures": 0xB000,
+    "Failed: UnableToProcess": 0xC000,
+}
+_HEXADECIMAL = re.compile(r"0x([0-9A-Fa-f]{1,4})\b")
+
+#: A failure for which nothing but a name is known.
+UNNAMED_FAILURE = 0xC000
+
+
+def status(text: str) -> Status:
+    """Read a status as "Failed: UnableToProcess", "Unknown Status: 0xa710" or "0xc000: Failed: …"."""
+    if (named := _CODES.get(text.strip())) is not None:
+        return Status(named)
+    if code := _HEXADECIMAL.search(text):
+        return Status(int(code[1], 16))
+    return Status(UNNAMED_FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What the PACS's last response to a C-MOVE or C-GET says (PS3.4, C.4.2.1.6 to C.4.2.1.9).
+
+    Parameters
+    ----------
+    status : Status or None
+        None when the request ended without a final response.
+    completed, failed, warning, remaining : int or None
+        Numbers of sub-operations, one an image; None where the PACS did not say.
+    """
+
+    status: Status | None = None
+    completed: int | None = None
+    failed: int | None = None
+    warning: int | None = None
+    remaining: int | None = None
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether the PACS says that it sent all that it has."""
+        return self.status is not None and self.status.is_success and not self.failed and not self.remaining
+
+
+def request_failed(node: Node, what: str, answered: Status) -> RequestFailed:
+    """The error for a response with a failure status."""
+    return RequestFailed(f"{node} answered the {what}: {answered}")

@@ -1,0 +1,19 @@
+"""The identifiers of queries as files: what findscu, getscu and movescu take instead of -k options.
+
+A file holds any value as it is; on the command line, a value would have to be quoted twice and would be seen
+by everyone who can list processes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydicom import dcmwrite
+
+from pypx.dicom.query import Query
+
+
+def write(query: Query, path: Path) -> str:
+    """Write a query's identifier as a data set without meta information, and give its path."""
+    dcmwrite(path, query.data_set(), implicit_vr=True, little_endian=True, overwrite=True)
+    return str(path)

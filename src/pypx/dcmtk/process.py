@@ -1,0 +1,195 @@
+"""Start, follow and end DCMTK's programs: the one place in the project that starts a process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import TracebackType
+
+from pypx.errors import BinaryMissing
+
+logger = logging.getLogger(__name__)
+
+#: Lines of output that an ended program keeps for whoever looks for the reason of a failure.
+TAIL = 60
+
+#: A longer line is cut; DCMTK writes none, but what a peer sends can end up in its output.
+LONGEST_LINE = 8192
+
+#: Seconds between asking a program to end and ending it.
+GRACE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A program that has ended.
+
+    Parameters
+    ----------
+    returncode : int
+        As of :mod:`subprocess`: negative for a signal.
+    tail : tuple of str
+        The last lines that it wrote, stdout and stderr together.
+    silent : bool
+        Whether it was ended here because it wrote nothing for too long.
+    """
+
+    returncode: int
+    tail: tuple[str, ...]
+    silent: bool = False
+
+
+def shown(argv: Sequence[str]) -> str:
+    """A command line as a person would type it into a shell."""
+    return shlex.join(argv)
+
+
+@lru_cache(maxsize=1)
+def _ends_with_parent() -> tuple[str, ...]:
+    """The words before a command line that have the kernel end it when we are killed.
+
+    util-linux's setpriv replaces itself by the program, so no further process stays.
+    """
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+class Processes:
+    """The programs of one piece of work; leaving its context ends those that still run.
+
+    Several threads may run programs of one value; whoever waits for the threads leaves the context, and with
+    that ends the programs, as soon as something is raised.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._ending = False
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End what runs, with all that it started; nothing starts any more."""
+        with self._lock:
+            self._ending = True
+            running = list(self._running)
+        for process in running:
+            _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE
+        for process in running:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal_group(process, signal.SIGKILL)
+                process.wait()
+
+    def run(self, argv: Sequence[str], silence: float, on_line: Callable[[str], None] | None = None) -> Ended:
+        """Run a program to its end.
+
+        Parameters
+        ----------
+        argv : sequence of str
+            The program's path and its arguments.
+        silence : float
+            Seconds after which a program that writes nothing is taken as hung, and ended.
+        on_line : callable, optional
+            Gets each line that the program writes, while it runs.
+
+        Raises
+        ------
+        BinaryMissing
+            When it cannot be started.
+        """
+        logger.debug("%s", shown(argv))
+        process = self._start(argv)
+        try:
+            return _follow(process, silence, on_line)
+        finally:
+            if process.poll() is None:
+                _signal_group(process, signal.SIGKILL)
+                process.wait()
+            if process.stdout:
+                process.stdout.close()
+            with self._lock:
+                self._running.discard(process)
+
+    def _start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._ending:
+                raise KeyboardInterrupt
+            try:
+                process = subprocess.Popen(
+                    [*_ends_with_parent(), *argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    # Debian's DCMTK leaves Nagle's algorithm on unless told so: 44 ms an object.
+                    env={**os.environ, "TCP_NODELAY": "1"},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise BinaryMissing(f"{argv[0]} cannot be started ({error.strerror})") from error
+            self._running.add(process)
+            return process
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        pass  # it ended in between
+
+
+def _follow(process: subprocess.Popen[bytes], silence: float, on_line: Callable[[str], None] | None) -> Ended:
+    tail: deque[str] = deque(maxlen=TAIL)
+
+    def take(line: bytes) -> None:
+        text = line[:LONGEST_LINE].decode("utf-8", "replace").rstrip("\r")
+        tail.append(text)
+        logger.debug("%s", text)
+        if on_line:
+            on_line(text)
+
+    assert process.stdout is not None  # noqa: S101  (it is a pipe)
+    descriptor = process.stdout.fileno()
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    pending = b""
+    silent = False
+    while True:
+        if not poll.poll(silence * 1000):
+            silent = True
+            _signal_group(process, signal.SIGTERM)
+            break
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
+            break
+        *lines, pending = (pending + chunk).split(b"\n")
+        pending = pending[:LONGEST_LINE]
+        for line in lines:
+            take(line)
+    if pending:
+        take(pending)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+    return Ended(process.returncode, tuple(tail), silent)

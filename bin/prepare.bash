@@ -55,20 +55,28 @@ find_python() {
 
 # need_virtual_environment [EXTRA] : .venv in the checkout, with pypx editable and this extra of pyproject.toml.
 need_virtual_environment() {
-    local extra=${1:-} python version stamp wanted
-    stamp=$virtual_environment/installed${extra:+-$extra}
+    local extra=${1:-} python stamp wanted
     wanted=$checkout$'\n'$(<"$checkout/pyproject.toml")
-    if [[ -x $virtual_environment/bin/python && -e $stamp && $(<"$stamp") == "$wanted" ]]; then
-        return
-    fi
-    python=$(find_python)
-    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-        version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-        install_packages "python$version-venv"
+    # What was installed with an extra serves those who need none.
+    for stamp in "$virtual_environment/installed${extra:+-$extra}"*; do
+        [[ -e $stamp && $(<"$stamp") == "$wanted" ]] && return
+    done
+    if ! "$virtual_environment/bin/python" -c 'import pip' 2>/dev/null; then
+        python=$(find_python)
+        make_virtual_environment "$python"
     fi
     say "Installing pypx${extra:+ and what its tests need} in $virtual_environment"
-    [[ -e $stamp ]] || "$python" -m venv --clear "$virtual_environment"
     "$virtual_environment/bin/python" -m pip install --quiet --disable-pip-version-check \
         --editable "$checkout${extra:+[$extra]}" >&2
-    printf '%s\n' "$wanted" > "$stamp"
+    printf '%s\n' "$wanted" > "$virtual_environment/installed${extra:+-$extra}"
+}
+
+# make_virtual_environment PYTHON
+make_virtual_environment() {
+    local version
+    if ! "$1" -c 'import ensurepip' 2>/dev/null; then
+        version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+        install_packages "python$version-venv"
+    fi
+    "$1" -m venv --clear "$virtual_environment"
 }

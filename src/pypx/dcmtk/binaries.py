@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 from pypx.dcmtk.process import Processes
 from pypx.errors import BinaryMissing
@@ -64,7 +65,7 @@ class Binaries:
                     f"--{name} {asked} is not a program", f"Correct the path, or leave --{name} out."
                 )
             return found
-        found = shutil.which(name)
+        found = _on_path(name)
         if not found:
             raise BinaryMissing(
                 f"DCMTK's {name} is not on the PATH",
@@ -76,6 +77,29 @@ class Binaries:
         """Whether the installed release is known to do this."""
         name, first = FIRST_RELEASE[feature]
         return first is not None and release(self.path(name)) >= first
+
+
+def _on_path(name: str) -> str | None:
+    """The first program of this name on the PATH that is DCMTK's.
+
+    pynetdicom installs scripts named echoscu, findscu, getscu and so on, whose options are different, into
+    the virtual environment that we run in ourselves.
+    """
+    for directory in os.get_exec_path():
+        found = shutil.which(name, path=directory)
+        if found and not _is_pynetdicom(found):
+            return found
+    return None
+
+
+def _is_pynetdicom(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as program:
+            beginning = program.read(4096)
+    except OSError:
+        # A program may be executable and not readable.
+        return False
+    return beginning.startswith(b"#!") and b"pynetdicom" in beginning
 
 
 @lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.server import ENVIRONMENT, HOST, Server, free_port
+from pypx.dcmtk.binaries import Binaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Pacs(Server):
         self.port, self.receive_port, self.closed_port = free_port(), free_port(), free_port()
 
     def answers(self) -> bool:
-        echo = ["echoscu", "-to", "2", "-aet", self.aet, "-aec", self.aec, HOST, str(self.port)]
+        echoscu = Binaries().path("echoscu")
+        echo = [echoscu, "-to", "2", "-aet", self.aet, "-aec", self.aec, HOST, str(self.port)]
         return subprocess.run(echo, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0
 
     def store(self, files: Iterable[Path]) -> None:

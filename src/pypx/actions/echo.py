@@ -6,13 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from pypx.dcmtk import echoscu
+from pypx.dcmtk import association, echoscu
 from pypx.dcmtk.binaries import Binaries
 from pypx.dcmtk.process import Processes
 from pypx.dicom.node import Node
-
-#: Seconds beyond its own time-outs that echoscu gets before it is ended.
-SLACK = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def echo(node: Node, timeout: float, binaries: Binaries | None = None) -> Echo:
     binary = (binaries or Binaries()).path("echoscu")
     begun = time.monotonic()
     with Processes() as processes:
-        ended = processes.run(echoscu.argv(binary, node, timeout), silence=timeout + SLACK)
+        ended = processes.run(echoscu.argv(binary, node, timeout), silence=timeout + association.SLACK)
     if error := echoscu.failure(node, ended):
         raise error
     return Echo(node, time.monotonic() - begun)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pypx.actions.found import Found, FoundSeries, FoundStudy
@@ -103,6 +103,7 @@ def find(
         When the PACS could not be asked, or did not answer every query to its end.
     """
     with processes or Processes() as running:
+        request = _with_study_uids(request, running)
         studies, command, notes = _studies(request, running, progress)
         asked = request.study_query()
         filled = [_filled(study, asked) for study in studies]
@@ -130,6 +131,34 @@ def find(
         series_command,
         notes=tuple(notes),
     )
+
+
+def _with_study_uids(request: FindRequest, processes: Processes) -> FindRequest:
+    """Name the studies, where only series are named by their UIDs.
+
+    The study level knows nothing of series: without this, it would be asked for all that the PACS has. A
+    series level query without its study is a relational one (PS3.4, C.4.1.2.2.1), which not every PACS takes.
+    """
+    uids = request.matching.get("SeriesInstanceUID", "")
+    if not uids or any(belongs_to_study(attribute(name)) for name in request.matching):
+        return request
+    queries = [
+        Query(Level.SERIES, {"SeriesInstanceUID": uid}, ("StudyInstanceUID",)) for uid in uids.split("\\")
+    ]
+    studies: dict[str, None] = {}
+
+    def take(answer: findscu.Answer) -> None:
+        same = answer.values.get("SeriesInstanceUID") == queries[answer.query].matching["SeriesInstanceUID"]
+        if same and is_uid(answer.values.get("StudyInstanceUID", "")):
+            studies[answer.values["StudyInstanceUID"]] = None
+
+    outcome = findscu.find(processes, request.binaries, request.node, queries, request.timeout, take)
+    if not studies and not all(final.is_success for final in outcome.finals):
+        raise RequestFailed(
+            f"{request.node} does not look up a series by its UID alone",
+            "Give --StudyInstanceUID or --PatientID besides.",
+        )
+    return replace(request, matching={**request.matching, "StudyInstanceUID": "\\".join(studies) or uids})
 
 
 def _studies(

@@ -30,7 +30,7 @@ QUERY_OPTIONS: Mapping[str, str] = {
 
 def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """One option for each of QUERY_OPTIONS."""
-    for name in reversed(QUERY_OPTIONS):
+    for name in reversed(list(QUERY_OPTIONS)):
         command = click.option(f"--{name}", name, metavar="VALUE", help=QUERY_OPTIONS[name])(command)
     return command
 

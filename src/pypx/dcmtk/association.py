@@ -25,6 +25,10 @@ from pypx.errors import (
 CONNECT_TIMEOUT = 15
 ACSE_TIMEOUT = 30
 
+#: Seconds beyond its own time-outs that a program gets to notice and report them, before it is ended: it does
+#: not notice a peer that stops in the middle of a message.
+SLACK = 3.0
+
 _NETWORK_ERROR = re.compile(r"TCP Initialization Error: (?P<reason>.+)")
 _REJECTED_REASON = re.compile(r"Reason: (?P<reason>.+)")
 
@@ -55,8 +59,7 @@ def failure(node: Node, ended: Ended) -> PypxError | None:
     The reasons are DCMTK's conditions (dcmnet/cond.h, dcmnet/assoc.h) and those of an A-ASSOCIATE-RJ
     (PS3.8, 9.3.4).
     """
-    lines = ended.tail
-    text = "\n".join(line for line in lines if line[:2] in ("E:", "F:", "W:"))
+    text = "\n".join(ended.complaints)
     if found := _rejection(node, text):
         return found
     if "unknown host" in text:
@@ -78,7 +81,7 @@ def failure_or_unknown(node: Node, ended: Ended) -> PypxError:
     """As :func:`failure`; where nothing is recognised, what the program said last."""
     return failure(node, ended) or BinaryFailed(
         f"DCMTK ended with status {ended.returncode} and without an answer of {node}"
-        f" ({_last_complaint(ended.tail) or 'it gave no reason'})"
+        f" ({_last_complaint(ended.complaints) or 'it gave no reason'})"
     )
 
 
@@ -105,5 +108,4 @@ def _no_connection(node: Node, text: str, reason: str) -> PypxError:
 
 
 def _last_complaint(lines: Sequence[str]) -> str:
-    complaints = [line[2:].strip() for line in lines if line[:2] in ("E:", "F:")]
-    return complaints[-1] if complaints else ""
+    return lines[-1][2:].strip() if lines else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pypx.dicom.node import Node
 from pypx.dicom.status import CANCELLED, PENDING, SUCCESS, Status
-from pypx.errors import RequestFailed
+from pypx.errors import PypxError, RequestFailed
 
 #: The names at verbosity "info"; "debug" gives the code itself.
 _CODES = {
@@ -65,6 +65,22 @@ class Transfer:
     def all_sent(self) -> bool:
         """Whether the PACS says that it sent all that it has."""
         return self.status is not None and self.status.is_success and not self.failed and not self.remaining
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """How the requests of one run of getscu or movescu ended.
+
+    Parameters
+    ----------
+    transfers : tuple of Transfer
+        One for each request, in their order.
+    error : PypxError or None
+        Why the run as a whole ended early. What had arrived by then is on disk.
+    """
+
+    transfers: tuple[Transfer, ...]
+    error: PypxError | None = None
 
 
 def request_failed(node: Node, what: str, answered: Status) -> RequestFailed:

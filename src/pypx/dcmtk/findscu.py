@@ -34,9 +34,6 @@ _FINAL = re.compile(r"I: Received Final Find Response \((?P<status>.+)\)")
 
 _SPECIFIC_CHARACTER_SET = 0x00080005
 
-#: Seconds that findscu has to notice a time-out by itself, and say so, before it is ended.
-SLACK = 3.0
-
 
 def argv(binary: str, node: Node, queries: Sequence[str], answers: str, timeout: float) -> tuple[str, ...]:
     """The command line that sends these queries over one association.
@@ -243,7 +240,7 @@ def _find_in_one_association(
         ]
         command = argv(binary, node, files, str(answers), timeout)
         reader = _Reader(answers, on_answer)
-        ended = processes.run(command, silence=timeout + SLACK, on_line=reader.take)
+        ended = processes.run(command, silence=timeout + association.SLACK, on_line=reader.take)
         if len(reader.finals) < len(queries):
             raise association.failure_or_unknown(node, ended)
         return Outcome(ended.returncode, tuple(reader.finals), reader.unreadable)

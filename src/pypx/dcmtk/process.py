@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
 
-from pypx.errors import BinaryMissing
+from pypx.errors import BinaryMissing, Interrupted
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +41,15 @@ class Ended:
         As of :mod:`subprocess`: negative for a signal.
     tail : tuple of str
         The last lines that it wrote, stdout and stderr together.
+    complaints : tuple of str
+        The last of its lines that DCMTK's logger marks as a warning, an error or fatal.
     silent : bool
         Whether it was ended here because it wrote nothing for too long.
     """
 
     returncode: int
     tail: tuple[str, ...]
+    complaints: tuple[str, ...] = ()
     silent: bool = False
 
 
@@ -100,7 +103,13 @@ class Processes:
                 _signal_group(process, signal.SIGKILL)
                 process.wait()
 
-    def run(self, argv: Sequence[str], silence: float, on_line: Callable[[str], None] | None = None) -> Ended:
+    def run(
+        self,
+        argv: Sequence[str],
+        silence: float,
+        on_line: Callable[[str], None] | None = None,
+        keep_open: Sequence[int] = (),
+    ) -> Ended:
         """Run a program to its end.
 
         Parameters
@@ -111,6 +120,8 @@ class Processes:
             Seconds after which a program that writes nothing is taken as hung, and ended.
         on_line : callable, optional
             Gets each line that the program writes, while it runs.
+        keep_open : sequence of int, optional
+            File descriptors that the program holds as well, such as that of a lock.
 
         Raises
         ------
@@ -118,7 +129,7 @@ class Processes:
             When it cannot be started.
         """
         logger.debug("%s", shown(argv))
-        process = self._start(argv)
+        process = self._start(argv, keep_open)
         try:
             return _follow(process, silence, on_line)
         finally:
@@ -130,10 +141,10 @@ class Processes:
             with self._lock:
                 self._running.discard(process)
 
-    def _start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _start(self, argv: Sequence[str], keep_open: Sequence[int]) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._ending:
-                raise KeyboardInterrupt
+                raise Interrupted("The work is being ended")
             try:
                 process = subprocess.Popen(
                     [*_ends_with_parent(), *argv],
@@ -143,6 +154,7 @@ class Processes:
                     # Debian's DCMTK leaves Nagle's algorithm on unless told so: 44 ms an object.
                     env={**os.environ, "TCP_NODELAY": "1"},
                     start_new_session=True,
+                    pass_fds=tuple(keep_open),
                 )
             except OSError as error:
                 raise BinaryMissing(f"{argv[0]} cannot be started ({error.strerror})") from error
@@ -151,6 +163,8 @@ class Processes:
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    if process.poll() is not None:
+        return  # its number may be another's by now
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:
@@ -159,10 +173,13 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 def _follow(process: subprocess.Popen[bytes], silence: float, on_line: Callable[[str], None] | None) -> Ended:
     tail: deque[str] = deque(maxlen=TAIL)
+    complaints: deque[str] = deque(maxlen=TAIL)
 
     def take(line: bytes) -> None:
         text = line[:LONGEST_LINE].decode("utf-8", "replace").rstrip("\r")
         tail.append(text)
+        if text.startswith(("W:", "E:", "F:")):
+            complaints.append(text)
         logger.debug("%s", text)
         if on_line:
             on_line(text)
@@ -192,4 +209,4 @@ def _follow(process: subprocess.Popen[bytes], silence: float, on_line: Callable[
     except subprocess.TimeoutExpired:
         _signal_group(process, signal.SIGKILL)
         process.wait()
-    return Ended(process.returncode, tuple(tail), silent)
+    return Ended(process.returncode, tuple(tail), tuple(complaints), silent)

@@ -85,7 +85,7 @@ def text_of(dataset: Dataset, tag: BaseTag, encodings: list[str]) -> str | None:
         if vr in _ASCII_VRS:
             return value.decode("ascii", "replace").strip(" \0")
         if vr in _ENCODED_VRS:
-            return decode(value, encodings).strip(" \0")
+            return decode(value, encodings).rstrip(" \0")
     if value is None or value == b"":
         return ""
     return _converted_text(dataset, tag)

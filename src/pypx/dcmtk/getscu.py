@@ -1,0 +1,135 @@
+"""C-GET (PS3.4, C.4.3) through DCMTK's getscu: the images come back over the same association.
+
+One request a run: release 3.6.7 crashes after the last of several.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pypx.dcmtk import association, dimse, identifier
+from pypx.dcmtk.binaries import Binaries
+from pypx.dcmtk.dimse import Retrieval, Transfer
+from pypx.dcmtk.process import Processes
+from pypx.dicom.node import Node
+from pypx.dicom.query import Query
+from pypx.dicom.status import Status
+
+_STORED = "I: Sending C-STORE Response (Success)"
+_RESPONSE = re.compile(r"I: Received C-GET Response \((?P<status>.+)\)")
+_COUNT = re.compile(r"I:   Number of (?P<what>\w+) Suboperations\s*: (?P<number>\d+)")
+
+
+def argv(binary: str, node: Node, query: str, directory: str, timeout: float) -> tuple[str, ...]:
+    """The command line that retrieves what one identifier names.
+
+    Parameters
+    ----------
+    binary : str
+        Path of getscu.
+    node : Node
+        The PACS.
+    query : str
+        Path of the identifier's file.
+    directory : str
+        Where the images are written, one file each.
+    timeout : float
+        Seconds to wait for each message.
+    """
+    return (
+        binary,
+        "-v",
+        "-S",
+        *association.titles(node),
+        *association.patience(timeout),
+        "+B",  # written to disk as they arrive, byte for byte as they were sent
+        *("-od", directory),
+        *association.address(node),
+        query,
+    )
+
+
+class Reader:
+    """Follows getscu's log.
+
+    Parameters
+    ----------
+    on_stored : callable
+        Called each time that an image is on disk.
+    """
+
+    def __init__(self, on_stored: Callable[[], None]) -> None:
+        self._on_stored = on_stored
+        self._status: Status | None = None
+        self._counts: dict[str, int] = {}
+
+    def take(self, line: str) -> None:
+        if line == _STORED:
+            self._on_stored()
+        elif response := _RESPONSE.fullmatch(line):
+            self._status = dimse.status(response["status"])
+        elif count := _COUNT.fullmatch(line):
+            self._counts[count["what"]] = int(count["number"])
+
+    def transfer(self) -> Transfer:
+        """What the final response said."""
+        if self._status is None or self._status.is_pending:
+            return Transfer()
+        return Transfer(
+            self._status,
+            completed=self._counts.get("Completed"),
+            failed=self._counts.get("Failed"),
+            warning=self._counts.get("Warning"),
+            remaining=self._counts.get("Remaining"),
+        )
+
+
+def get(
+    processes: Processes,
+    binaries: Binaries,
+    node: Node,
+    query: Query,
+    directory: Path,
+    timeout: float,
+    on_stored: Callable[[], None],
+    keep_open: Sequence[int] = (),
+) -> Retrieval:
+    """Retrieve what one query names into a directory.
+
+    Parameters
+    ----------
+    processes : Processes
+        To run getscu in.
+    binaries : Binaries
+    node : Node
+        The PACS.
+    query : Query
+        A C-GET identifier: unique keys only (PS3.4, C.4.3.1.3.1).
+    directory : pathlib.Path
+        Where the images are written.
+    timeout : float
+        Seconds without progress after which the PACS is taken as hung.
+    on_stored : callable
+        Called each time that an image is on disk.
+    keep_open : sequence of int, optional
+        File descriptors that getscu holds for as long as it may write.
+
+    Raises
+    ------
+    BinaryMissing
+    """
+    reader = Reader(on_stored)
+    with TemporaryDirectory(prefix="px-get-") as scratch:
+        file = identifier.write(query, Path(scratch) / "query.dcm")
+        ended = processes.run(
+            argv(binaries.path("getscu"), node, file, str(directory), timeout),
+            silence=timeout + association.SLACK,
+            on_line=reader.take,
+            keep_open=keep_open,
+        )
+    transfer = reader.transfer()
+    error = None if transfer.status else association.failure_or_unknown(node, ended)
+    return Retrieval((transfer,), error)

@@ -26,9 +26,6 @@ class Dcmqrscp(Pacs):
     name = "dcmqrscp"
     aec = "ARCHIVE"
 
-    #: C-FIND keys beyond the UIDs that it answers at the series level.
-    series_keys = frozenset({"Modality", "SeriesNumber"})
-
     def configure(self) -> list[str]:
         self.choose_ports()
         storage = self.directory / "archive"

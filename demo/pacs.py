@@ -41,6 +41,9 @@ class Pacs(Server):
     #: Whether it answers NumberOfStudyRelatedInstances and NumberOfSeriesRelatedInstances.
     answers_counts = False
 
+    #: Whether it answers SeriesDescription and ProtocolName.
+    answers_series_texts = False
+
     #: Where nothing listens, though the PACS believes that this AE title does.
     unreachable_aet = "UNREACHABLE"
 

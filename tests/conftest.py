@@ -87,5 +87,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.when == "call" and report.failed:
         for name, value in getattr(item, "funcargs", {}).items():
             if isinstance(value, Pacs):
-                report.sections.append((f"log of {name} ({value.name})", value.log[-4000:]))
+                report.sections.append((f"log of {name} ({value.name})", value.log[-1500:]))
     return report

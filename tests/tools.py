@@ -87,6 +87,7 @@ class Running:
             time.monotonic() - self._started,
         )
         self.assert_nothing_left()
+        assert "Traceback" not in ran.stderr + ran.stdout, ran.stderr + ran.stdout
         return ran
 
     def kill(self) -> None:
@@ -148,9 +149,9 @@ def run_tool(
     directory: Path | None = None,
     timeout: float = 60.0,
 ) -> Ran:
-    """Run a console script to its end, with nothing a terminal.
+    """Run a console script to its end, none of its streams a terminal.
 
-    Fails where it does not end in time or leaves a child process behind.
+    Fails where it does not end in time, leaves a child process behind or shows a stack trace.
     """
     running = Running(name, *arguments, stdin=stdin, environment=environment, directory=directory)
     return running.wait(timeout)
@@ -173,7 +174,9 @@ def run_in_terminal(
     finally:
         os.close(ours)
     ran = running.wait(5.0)
-    return Ran(ran.status, shown.decode(errors="replace"), "", ran.seconds)
+    text = shown.decode(errors="replace")
+    assert "Traceback" not in text, text
+    return Ran(ran.status, text, "", ran.seconds)
 
 
 def _read_until_end(terminal: int, running: Running, deadline: float) -> bytes:

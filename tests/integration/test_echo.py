@@ -1,9 +1,9 @@
 """px-echo against real PACS; what goes wrong with it is in test_bad_input.py."""
 
 import pytest
-from tools import run_in_terminal, run_tool
 
 from demo.pacs import Pacs
+from tools import run_in_terminal, run_tool
 
 
 def test_a_pacs_that_is_there_answers(pacs: Pacs) -> None:

@@ -18,6 +18,7 @@ class Orthanc(Pacs):
     name = "orthanc"
     aec = "ORTHANC"
     answers_counts = True
+    answers_series_texts = True
 
     # Its own way of ending takes three seconds, for a database that is thrown away.
     _seconds_to_end = 0.2

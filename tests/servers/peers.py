@@ -1,0 +1,110 @@
+"""Peers that misbehave: one that never answers, and a wire that is cut or counted."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+from demo.server import HOST
+
+
+class _Listener:
+    """Accepts connections on a free loopback port and hands each to a thread of its own."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server((HOST, 0))
+        self.port = int(self._socket.getsockname()[1])
+        self.connections = 0
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def serve(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with self._lock:
+                self.connections += 1
+            self.keep(connection)
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def keep(self, connection: socket.socket) -> None:
+        """Have this connection closed at the end."""
+        with self._lock:
+            self._open.append(connection)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # shutdown() wakes the thread in accept(); close() alone would leave it there.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+        self._thread.join(5)
+
+
+class SilentPeer(_Listener):
+    """Takes every connection and all that is sent, and never says a word."""
+
+    def serve(self, connection: socket.socket) -> None:
+        try:
+            while connection.recv(65536):
+                pass
+        except OSError:
+            pass
+
+
+class Wire(_Listener):
+    """Stands between a client and a server on loopback; cut after so many bytes from the server.
+
+    Parameters
+    ----------
+    port : int
+        The server's.
+    cut_after : int or None
+        Bytes of all answers together after which every connection is cut; None for never.
+    """
+
+    def __init__(self, port: int, cut_after: int | None = None) -> None:
+        super().__init__()
+        self._target = port
+        self._left = cut_after
+
+    def serve(self, connection: socket.socket) -> None:
+        server = socket.create_connection((HOST, self._target))
+        for end in (connection, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.keep(server)
+        threading.Thread(target=self._copy, args=(connection, server, False), daemon=True).start()
+        self._copy(server, connection, True)
+
+    def _copy(self, source: socket.socket, sink: socket.socket, metered: bool) -> None:
+        try:
+            while part := source.recv(65536):
+                if metered and self._left is not None:
+                    part = part[: self._left]
+                    self._left -= len(part)
+                sink.sendall(part)
+                if metered and self._left == 0:
+                    break
+        except OSError:
+            pass
+        finally:
+            for end in (source, sink):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass

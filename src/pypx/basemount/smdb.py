@@ -1,0 +1,247 @@
+"""The catalogue (smdb): what lies in data/, and what happened to it.
+
+Many processes write at once. Each write is one short transaction, and writing the same again changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, select, union
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pypx.basemount import rows, schema, series_records
+from pypx.basemount.database import Database
+from pypx.basemount.layout import Basemount
+from pypx.basemount.records import (
+    Event,
+    HeldInstance,
+    PackedInstance,
+    QuarantinedFile,
+    SeriesRecord,
+)
+
+#: The file in the log directory.
+FILE_NAME = "smdb.sqlite"
+
+#: Values in one list of a query; SQLite takes 32,766 parameters, PostgreSQL 65,535.
+_CHUNK = 500
+
+_Value = TypeVar("_Value")
+
+
+class Catalogue:
+    """The catalogue of one BASEMOUNT; it comes to be when something is first written into it.
+
+    Use :meth:`open`. May be used by several threads.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = postgresql.insert if database.dialect == "postgresql" else sqlite.insert
+
+    @classmethod
+    def open(cls, basemount: Basemount, wait: float = 30.0) -> Catalogue:
+        """The catalogue in the log directory, or the database that PYPX_SMDB_URL names.
+
+        Parameters
+        ----------
+        basemount : Basemount
+            Whose catalogue.
+        wait : float
+            Seconds to wait for another process that writes.
+
+        Raises
+        ------
+        InvalidValue
+            When PYPX_SMDB_URL is set and is not the URL of a PostgreSQL database.
+        """
+        return cls(Database(os.environ.get("PYPX_SMDB_URL") or basemount.log / FILE_NAME, wait))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Catalogue:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # All reading raises CatalogueLocked, CatalogueDamaged or BasemountUnusable; writing DiskFull as well.
+
+    def held_counts(self, series_uids: Collection[str]) -> dict[str, int]:
+        """How many instances (distinct SOP Instance UIDs) of each series are held; 0 for one not known."""
+        counts = dict.fromkeys(series_uids, 0)
+        with self._database.reading() as connection:
+            if connection:
+                for chunk in _chunks(counts):
+                    counts.update(series_records.packed(connection, chunk))
+        return counts
+
+    def held_instances(self, series_uid: str) -> set[str]:
+        """The SOP Instance UIDs that are held of a series."""
+        table = schema.instance.c
+        query = select(table.SOPInstanceUID).where(table.SeriesInstanceUID == series_uid).distinct()
+        with self._database.reading() as connection:
+            return set(connection.scalars(query)) if connection else set()
+
+    def held(self, sop_uids: Collection[str]) -> dict[str, list[HeldInstance]]:
+        """What is held under these SOP Instance UIDs, the first content of each before its variants."""
+        found: dict[str, list[HeldInstance]] = {}
+        with self._database.reading() as connection:
+            if connection:
+                for chunk in _chunks(sop_uids):
+                    for one in _held(connection, chunk):
+                        found.setdefault(one.sop_uid, []).append(one)
+        return found
+
+    def series_of_study(self, study_uid: str) -> tuple[str, ...]:
+        """The SeriesInstanceUIDs of a study, of which there is an instance or an event."""
+        tables = (schema.series, schema.event, schema.quarantined)
+        query = union(
+            *(
+                select(table.c.SeriesInstanceUID).where(table.c.StudyInstanceUID == study_uid)
+                for table in tables
+            )
+        )
+        with self._database.reading() as connection:
+            return tuple(sorted(uid for uid in connection.scalars(query) if uid)) if connection else ()
+
+    def series_status(self, series_uids: Collection[str]) -> dict[str, SeriesRecord]:
+        """What is known of each of these series, those left out of which there is nothing."""
+        records: dict[str, SeriesRecord] = {}
+        with self._database.reading() as connection:
+            if connection:
+                for chunk in _chunks(series_uids):
+                    records.update(series_records.gather(connection, chunk))
+        return records
+
+    def record(self, events: Iterable[Event]) -> None:
+        """Write down what happened to series."""
+        happened = [rows.of_event(event) for event in events]
+        if happened:
+            with self._database.writing() as connection:
+                self._put(connection, schema.event, happened)
+
+    def add(
+        self,
+        instances: Sequence[PackedInstance],
+        quarantined: Sequence[QuarantinedFile] = (),
+    ) -> set[tuple[str, str]]:
+        """Write down, in one transaction, instances that have their place and files in quarantine.
+
+        The events ``received`` and ``packed`` of their series are written with them.
+
+        Returns
+        -------
+        set of (str, str)
+            The keys of those instances that were not known before. Of the others another process, or an
+            earlier run, has written an instance under the same key, perhaps with another path.
+        """
+        if not instances and not quarantined:
+            return set()
+        # Sorted, so that two processes never wait for each other's rows in a circle.
+        ordered = sorted(instances, key=lambda instance: instance.key)
+        with self._database.writing() as connection:
+            self._describe(connection, ordered)
+            new = self._put(connection, schema.instance, [rows.of_instance(each) for each in ordered])
+            keys = {(row["SOPInstanceUID"], row["variant"]) for row in new}
+            damaged = self._put(
+                connection, schema.quarantined, [rows.of_quarantined(file) for file in quarantined]
+            )
+            names = {row["name"] for row in damaged}
+            arrivals = rows.of_arrivals(
+                [instance for instance in ordered if instance.key in keys],
+                [file for file in quarantined if file.name in names],
+            )
+            self._put(connection, schema.event, list(arrivals))
+        return keys
+
+    def claim_folder(self, name: str, patient_id: str) -> str:
+        """Whose directory at the top of data/ this is; this patient's where it was nobody's.
+
+        Parameters
+        ----------
+        name : str
+            Of the directory.
+        patient_id : str
+            PatientID (0010,0020) of the patient who asks for it.
+
+        Returns
+        -------
+        str
+            The PatientID of the patient it belongs to.
+        """
+        query = select(schema.folder.c.PatientID).where(schema.folder.c.name == name)
+        with self._database.reading() as connection:
+            owner: str | None = connection.scalar(query) if connection else None
+        if owner is not None:
+            return owner
+        with self._database.writing() as connection:
+            self._put(connection, schema.folder, [{"name": name, "PatientID": patient_id}])
+            return str(connection.scalars(query).one())
+
+    def _describe(self, connection: Connection, instances: Iterable[PackedInstance]) -> None:
+        patients: dict[str, dict[str, str]] = {}
+        studies: dict[str, dict[str, str]] = {}
+        series: dict[str, dict[str, str]] = {}
+        for instance in instances:
+            values = instance.values
+            uid = values["SeriesInstanceUID"]
+            if uid in series:
+                continue
+            study_uid = values["StudyInstanceUID"]
+            patient = rows.patient_key(values)
+            patients[patient] = {"patient": patient, **rows.texts(values, schema.PATIENT_ATTRIBUTES)}
+            studies.setdefault(
+                study_uid,
+                {
+                    "StudyInstanceUID": study_uid,
+                    "patient": patient,
+                    **rows.texts(values, schema.STUDY_ATTRIBUTES),
+                },
+            )
+            series[uid] = {
+                "SeriesInstanceUID": uid,
+                "StudyInstanceUID": study_uid,
+                **rows.texts(values, schema.SERIES_ATTRIBUTES),
+            }
+        for table, described in (
+            (schema.patient, patients),
+            (schema.study, studies),
+            (schema.series, series),
+        ):
+            self._put(connection, table, [described[key] for key in sorted(described)])
+
+    def _put(self, connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Insert the rows that are not there yet; those rows' primary keys."""
+        if not values:
+            return []
+        statement = self._insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+        return list(connection.execute(statement, list(values)).mappings())
+
+
+def _chunks(values: Collection[_Value]) -> Iterator[list[_Value]]:
+    ordered = list(values)
+    for start in range(0, len(ordered), _CHUNK):
+        yield ordered[start : start + _CHUNK]
+
+
+def _held(connection: Connection, sop_uids: Sequence[str]) -> Iterator[HeldInstance]:
+    table = schema.instance.c
+    query = (
+        select(table.SOPInstanceUID, table.variant, table.path, table.size)
+        .where(table.SOPInstanceUID.in_(sop_uids))
+        .order_by(table.SOPInstanceUID, table.variant)
+    )
+    for row in connection.execute(query):
+        yield HeldInstance(*row)

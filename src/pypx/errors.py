@@ -262,3 +262,10 @@ class FileDamaged(PypxError):
     code = "file-damaged"
     cause = "A DICOM file is cut short, or its header cannot be read."
     cure = "Retrieve or copy it again from where it came; it is kept in quarantine/."
+
+
+class MediaDirectory(NotDicom):
+    """A DICOMDIR: the table of contents of a medium, not an instance (PS3.10, 8.6)."""
+
+    code = "media-directory"
+    cause = "A file is a DICOMDIR, which lists the files of a medium and holds no image."

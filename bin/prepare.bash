@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What bin/demo, bin/test and .ci/run have in common: make sure that what they need is there.
 # Sourced, never run. Says what it installs before it does; does nothing, fast, where nothing is missing.
 
@@ -27,7 +28,7 @@ install_packages() {
         return 1
     fi
     say "Installing from Debian packages: $*"
-    as_root "${apt[@]}" update && as_root "${apt[@]}" install -y --no-install-recommends "$@" >&2
+    as_root "${apt[@]}" update && as_root "${apt[@]}" install -y --no-install-recommends "$@" >/dev/null
 }
 
 # need_programs PROGRAM=PACKAGE… : install the packages whose program is not on the PATH.
@@ -53,9 +54,9 @@ find_python() {
     return 1
 }
 
-# need_virtual_environment [EXTRA] : .venv in the checkout, with pypx editable and this extra of pyproject.toml.
+# need_virtual_environment EXTRA : .venv in the checkout, with pypx editable and this extra (or "") of pyproject.toml.
 need_virtual_environment() {
-    local extra=${1:-} python stamp wanted
+    local extra=$1 python stamp wanted
     wanted=$checkout$'\n'$(<"$checkout/pyproject.toml")
     # What was installed with an extra serves those who need none.
     for stamp in "$virtual_environment/installed${extra:+-$extra}"*; do

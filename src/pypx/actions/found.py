@@ -6,7 +6,7 @@ The shape of the JSON is a contract (see the manual's page on it): keys may be a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,9 @@ from pypx.errors import InvalidInput, PypxError
 
 #: Members of a study or series that are not attributes of the PACS's answer.
 _NOT_ATTRIBUTES = frozenset({"uid", "series", "label", "command", "status"})
+
+#: What may stand between two documents.
+_SPACE = " \t\r\n\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class Found:
 
 
 def _count(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    # IS has at most twelve characters (PS3.5, 6.2); Python refuses thousands of digits.
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
 def to_json(found: Found) -> dict[str, Any]:
@@ -217,6 +221,46 @@ def read_documents(text: str) -> Iterator[object]:
 
 
 def _skip_space(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\r\n\ufeff":
+    while position < len(text) and text[position] in _SPACE:
         position += 1
     return position
+
+
+def read_stream(lines: Iterable[str]) -> Iterator[object]:
+    """Every JSON document of a stream, each as soon as it is whole.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        Such as standard input; no more than one document and one line is held.
+
+    Raises
+    ------
+    InvalidInput
+        When it is empty or not JSON.
+    """
+    held: list[str] = []
+    size = next_try = 0
+    nothing_yet = True
+    try:
+        for line in lines:
+            if not held and not line.strip(_SPACE):
+                continue
+            held.append(line)
+            size += len(line)
+            # What is printed over several lines ends with a brace at the left edge; the doubling keeps a text
+            # in which that is often so from being read over and over.
+            if size < next_try or not (line.startswith("}") or (len(held) == 1 and line.startswith("{"))):
+                continue
+            try:
+                documents = list(read_documents("".join(held)))
+            except InvalidInput:
+                next_try = 2 * size
+                continue
+            yield from documents
+            held, size, next_try, nothing_yet = [], 0, 0, False
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"The input is not UTF-8 text ({error.reason} at byte {error.start})") from error
+    rest = "".join(held)
+    if nothing_yet or rest.strip(_SPACE):
+        yield from read_documents(rest)

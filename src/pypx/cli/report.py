@@ -1,0 +1,301 @@
+"""px-report."""
+
+from __future__ import annotations
+
+import io
+import json as json_text
+import logging
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO, TypeAlias
+
+import click
+
+from pypx.cli import edge, terminal
+from pypx.errors import FileUnreadable, UsageError
+from pypx.printable import printable_text
+
+if TYPE_CHECKING:
+    from pypx.actions.found import Found
+    from pypx.actions.report.csv_table import Dialect
+    from pypx.actions.report.layout import Asked, Layout
+    from pypx.actions.report.lines import Line
+    from pypx.actions.report.studies import Reported
+    from pypx.errors import PypxError
+
+Form: TypeAlias = Literal["tabular", "rawText", "csv", "json", "tree", "html"]
+
+FORMS: tuple[Form, ...] = ("tabular", "rawText", "csv", "json", "tree", "html")
+
+#: Terminals that say they are narrower are drawn as if they were this wide.
+_LEAST_WIDTH = 20
+
+EXAMPLES = """
+px-find … --PatientID 7654321 | px-report
+px-find … | px-report --printReport csv --csvPrintHeaders > studies.csv
+px-find … | px-report --printReport html > studies.html
+px-find … | px-report --reportBodySeriesTags SeriesDescription,ProtocolName,0018,1030
+px-status --StudyInstanceUID 1.2.840.… --json | px-report
+(px-find … --PatientID 1; px-find … --PatientID 2) | px-report --printReport tree
+"""
+
+
+@click.command("px-report", cls=edge.Tool, examples=EXAMPLES)
+@click.option(
+    "--reportData", "reportData", metavar="JSON", help="The JSON itself, in place of standard input."
+)
+@click.option(
+    "--reportDataFile",
+    "reportDataFile",
+    metavar="FILE",
+    help="A file with the JSON, in place of standard input.",
+)
+@click.option(
+    "--printReport",
+    "printReport",
+    type=click.Choice(FORMS),
+    help="The form of the report.  [default: tabular]",
+)
+@click.option("--json", "json", is_flag=True, help="The same as --printReport json.")
+@click.option(
+    "--colorize",
+    "colorize",
+    type=click.Choice(["", "dark", "light"]),
+    default="",
+    metavar="[dark|light]",
+    help="Colours for a terminal with a dark or a light background.",
+)
+@click.option(
+    "--reportHeaderStudyTags",
+    "reportHeaderStudyTags",
+    metavar="A,B",
+    help="Attributes of the study in its header: keywords or gggg,eeee.",
+)
+@click.option(
+    "--reportHeaderSeriesTags",
+    "reportHeaderSeriesTags",
+    metavar="A,B",
+    help="Attributes of its series in the header of the study: each value that occurs.",
+)
+@click.option(
+    "--reportBodySeriesTags",
+    "reportBodySeriesTags",
+    metavar="A,B",
+    help="Attributes of each series, in its row.",
+)
+@click.option(
+    "--reportLayout",
+    "reportLayout",
+    metavar="JSON",
+    help='All three at once: {"header": {"study": [A], "series": [B]}, "body": {"series": [C]}}.',
+)
+@click.option(
+    "--seriesSpecial",
+    "seriesSpecial",
+    type=click.Choice(["", "seriesStatus"]),
+    default="",
+    metavar="seriesStatus",
+    help="A column with what px-status said of each series.",
+)
+@click.option(
+    "--csvPrintHeaders", "csvPrintHeaders", is_flag=True, help="csv: a first row names the columns."
+)
+@click.option("--csvPrettify", "csvPrettify", is_flag=True, help="csv: columns aligned for people's eyes.")
+@click.option("--csvSummarize", "csvSummarize", is_flag=True, help="csv: one row a study, with counts.")
+@click.option(
+    "--csvSeparator",
+    "csvSeparator",
+    default=",",
+    show_default=True,
+    metavar="C",
+    help="csv: the character between values; \\t is a tab.",
+)
+@click.option("--dblogbasepath", "dblogbasepath", hidden=True)
+@click.option("--ReportLineOverwrite", "ReportLineOverwrite", hidden=True)
+@click.option("--waitForUserTerminate", "waitForUserTerminate", is_flag=True, hidden=True)
+def command(verbosity: int | None, **options: Any) -> int:
+    """Show what px-find, px-do and px-status found, in a form for people or for other programs.
+
+    Reads one or several JSON documents from standard input and makes one report of them. What a spreadsheet
+    would run as a formula has an apostrophe before it in csv; no other value is changed in any form.
+    """
+    from pypx.actions.found import read_stream
+
+    terminal.show_log("px-report", verbosity)
+    form = _form(options)
+    _say_what_means_nothing(options, form)
+    with _input(options) as lines:
+        text, failures = _rendered(form, read_stream(lines), options)
+    _write(text)
+    for failure in failures:
+        terminal.say("px-report", f"{failure.message}. {failure.hint}")
+    return 1 if failures else 0
+
+
+def show_report(founds: Sequence[Found], asked: Asked | None = None, theme: str = "") -> None:
+    """Write the tabular report of finds to stdout, as wide as the terminal and in its colours.
+
+    Parameters
+    ----------
+    founds : sequence of Found
+        One or several; a study that several of them hold is shown once.
+    asked : Asked, optional
+        The attributes to show.
+    theme : str
+        "dark", "light", or "" for a terminal that may be either.
+
+    Raises
+    ------
+    UnknownAttribute
+        When an attribute that was asked for is none.
+    """
+    from pypx.actions.report.layout import Asked, for_report
+    from pypx.actions.report.studies import gather
+    from pypx.actions.report.tabular import tabular
+
+    reported = gather(founds)
+    layout = for_report(asked or Asked(), reported)
+    _write(_drawn(tabular(reported, layout, _width()), theme))
+
+
+def _form(options: Mapping[str, Any]) -> Form:
+    form: Form = options["printReport"] or ("json" if options["json"] else "tabular")
+    if options["json"] and form != "json":
+        raise UsageError(f"--json and --printReport {form} are two reports", "Give one of them.")
+    return form
+
+
+def _say_what_means_nothing(options: Mapping[str, Any], form: Form) -> None:
+    log = logging.getLogger("pypx.report")
+    for name in ("dblogbasepath", "ReportLineOverwrite", "waitForUserTerminate"):
+        if options[name]:
+            log.info("--%s means nothing to px-report.", name)
+    for name in ("csvPrintHeaders", "csvPrettify", "csvSummarize"):
+        if options[name] and form != "csv":
+            log.info("--%s means nothing to a report in the form %s.", name, form)
+
+
+@contextmanager
+def _input(options: Mapping[str, Any]) -> Iterator[Iterable[str]]:
+    text, name = options["reportData"], options["reportDataFile"]
+    if text and name:
+        raise UsageError("--reportData and --reportDataFile are two inputs", "Give one of them.")
+    if text:
+        yield (text,)
+    elif name and name != "-":
+        with _opened(name) as file:
+            yield file
+    elif sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(
+            "Nothing is piped into px-report",
+            "Write px-find … | px-report, or name a file with --reportDataFile.",
+        )
+    else:
+        yield io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8")
+
+
+def _opened(name: str) -> TextIO:
+    try:
+        return Path(name).open(encoding="utf-8")
+    except OSError as error:
+        raise FileUnreadable(f"{name} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise FileUnreadable(f"{name!r} cannot be a file's name ({error})") from error
+
+
+def _rendered(
+    form: Form, documents: Iterator[object], options: Mapping[str, Any]
+) -> tuple[Iterable[str], Sequence[PypxError]]:
+    """The report's text, piece by piece, and why documents are not part of it."""
+    if form == "json":
+        from pypx.actions.report.json_document import merged
+
+        document, failures = merged(documents)
+        return _spelled_out((json_text.dumps(document, ensure_ascii=False, indent=2), "\n")), failures
+    from pypx.actions.report.layout import for_report
+    from pypx.actions.report.studies import read
+
+    dialect = _dialect(options) if form == "csv" else None
+    asked = _asked(options)
+    reported = read(documents)
+    layout = for_report(asked, reported)
+    if dialect:
+        from pypx.actions.report.csv_table import csv_table
+
+        return _spelled_out(csv_table(reported, layout, dialect)), reported.failures
+    if form == "html":
+        from pypx.actions.report.html_page import html_page
+
+        return _spelled_out(html_page(reported, layout)), reported.failures
+    if form == "rawText":
+        from pypx.actions.report.raw_text import raw_text
+
+        return (f"{line}\n" for line in raw_text(reported, layout)), reported.failures
+    return _drawn(_lines(form, reported, layout), options["colorize"]), reported.failures
+
+
+def _lines(form: Form, reported: Reported, layout: Layout) -> Iterator[Line]:
+    if form == "tree":
+        from pypx.actions.report.tree import tree
+
+        return tree(reported, layout, _width())
+    from pypx.actions.report.tabular import tabular
+
+    return tabular(reported, layout, _width())
+
+
+def _asked(options: Mapping[str, Any]) -> Asked:
+    """What the options ask to see; the layout as a whole gives way to the lists."""
+    from pypx.actions.report.layout import Asked, from_json, tag_list
+
+    asked = from_json(options["reportLayout"]) if options["reportLayout"] else Asked()
+    return Asked(
+        study=tag_list(options["reportHeaderStudyTags"] or "") or asked.study,
+        header_series=tag_list(options["reportHeaderSeriesTags"] or "") or asked.header_series,
+        series=tag_list(options["reportBodySeriesTags"] or "") or asked.series,
+        status_column=bool(options["seriesSpecial"]),
+    )
+
+
+def _dialect(options: Mapping[str, Any]) -> Dialect:
+    from pypx.actions.report.csv_table import Dialect
+
+    return Dialect(
+        separator="\t" if options["csvSeparator"] == "\\t" else options["csvSeparator"],
+        headings=options["csvPrintHeaders"],
+        aligned=options["csvPrettify"],
+        summarized=options["csvSummarize"],
+        line_end="\n" if sys.stdout.isatty() else "\r\n",
+    )
+
+
+def _width() -> int | None:
+    """Of the terminal; None where a program reads."""
+    return max(shutil.get_terminal_size().columns, _LEAST_WIDTH) if sys.stdout.isatty() else None
+
+
+def _drawn(lines: Iterable[Line], theme: str) -> Iterator[str]:
+    from pypx.cli.painting import drawable, painted, unpainted
+
+    texts = painted(lines, theme) if terminal.wants_colour(sys.stdout) else unpainted(lines)
+    return (drawable(text, sys.stdout.encoding) + "\n" for text in texts)
+
+
+def _spelled_out(pieces: Iterable[str]) -> Iterable[str]:
+    """The text as it is, but where a terminal reads it: no control character reaches that raw."""
+    return map(printable_text, pieces) if sys.stdout.isatty() else pieces
+
+
+def _write(pieces: Iterable[str]) -> None:
+    terminal.accept_any_character(sys.stdout)
+    for piece in pieces:
+        sys.stdout.write(piece)
+    sys.stdout.flush()
+
+
+def main() -> NoReturn:
+    """The console script."""
+    edge.run(command)

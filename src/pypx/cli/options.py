@@ -1,0 +1,140 @@
+"""The options that several tools share (catalogue, files, templates), and what they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from pypx.actions.sources import SourceFiles
+    from pypx.basemount.layout import Basemount
+    from pypx.basemount.templates import TreeTemplates
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_Decorator = Callable[[Any], Any]
+
+#: Shown by the help; parsed and checked in pypx.basemount.templates.
+_TEMPLATES = {
+    "rootDirTemplate": "a patient's directory  [default: %PatientID-%PatientName-%PatientBirthDate]",
+    "studyDirTemplate": "a study's directory  [default: %StudyDescription-%AccessionNumber-%StudyDate]",
+    "seriesDirTemplate": "a series' directory  [default: %_pad|5,0_SeriesNumber-%SeriesDescription-"
+    "%_md5|7_SeriesInstanceUID]",
+    "imageTemplate": "an image's file  [default: %_pad|4,0_InstanceNumber-%SOPInstanceUID.dcm]",
+}
+
+
+def catalogue_options(command: _Command) -> _Command:
+    """``--db`` and its other names."""
+    return _decorated(
+        command,
+        click.option(
+            "--db",
+            "--logdir",
+            "-l",
+            "--dblogbasepath",
+            "db",
+            metavar="LOGDIR",
+            help="Log directory; its parent is the BASEMOUNT.  [default: $BASEMOUNT/log, else ~/dicom/log]",
+        ),
+    )
+
+
+def data_options(command: _Command) -> _Command:
+    """``--datadir``."""
+    return _decorated(
+        command,
+        click.option(
+            "-d",
+            "--datadir",
+            "datadir",
+            metavar="DIR",
+            help="Where the images go.  [default: BASEMOUNT/data]",
+        ),
+    )
+
+
+def basemount_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None = None) -> Basemount:
+    """The BASEMOUNT that the options name.
+
+    Parameters
+    ----------
+    options : mapping
+        Of the command line.
+    inherited : mapping, optional
+        ``args`` of the find's JSON that is being read; what the command line says wins.
+    """
+    from pypx.basemount.layout import Basemount
+
+    log = options.get("db") or (inherited or {}).get("db")
+    data = options.get("datadir")
+    return Basemount.of_log_directory(Path(str(log)) if log else None, Path(data) if data else None)
+
+
+def files_options(command: _Command) -> _Command:
+    """Which files: ``--xcrdir --xcrfile --xcrdirfile --parseAllFilesWithSubStr --recursive``."""
+    return _decorated(
+        command,
+        click.option("-p", "--xcrdir", "xcrdir", metavar="DIR", help="The files of this directory."),
+        click.option("-f", "--xcrfile", "xcrfile", metavar="NAME", help="Of --xcrdir this file alone."),
+        click.option("--xcrdirfile", "xcrdirfile", metavar="PATH", help="This file alone."),
+        click.option(
+            "--parseAllFilesWithSubStr",
+            "parseAllFilesWithSubStr",
+            metavar="A,B",
+            help="Of --xcrdir the files whose names have A or B in them.",
+        ),
+        click.option("--recursive", "recursive", is_flag=True, help="All directories below --xcrdir, too."),
+    )
+
+
+def files_of(options: Mapping[str, Any]) -> SourceFiles:
+    """The files that the options name."""
+    from pypx.actions.sources import SourceFiles
+
+    parts = (options.get("parseAllFilesWithSubStr") or "").split(",")
+    return SourceFiles(
+        directory=_path(options.get("xcrdir")),
+        name=options.get("xcrfile") or "",
+        path=_path(options.get("xcrdirfile")),
+        parts=tuple(part.strip() for part in parts if part.strip()),
+        recursive=bool(options.get("recursive")),
+    )
+
+
+def template_options(command: _Command) -> _Command:
+    """How the tree is named, level by level."""
+    return _decorated(
+        command,
+        *(
+            click.option(f"--{name}", name, metavar="TEMPLATE", help=f"The name of {what}")
+            for name, what in _TEMPLATES.items()
+        ),
+    )
+
+
+def templates_of(options: Mapping[str, Any]) -> TreeTemplates:
+    """The naming templates, those that the options do not name as they are by default.
+
+    Raises
+    ------
+    InvalidTemplate
+        When one cannot be understood.
+    """
+    from pypx.basemount.templates import Template, TreeTemplates
+
+    levels = zip(("root", "study", "series", "image"), _TEMPLATES, strict=True)
+    given = {level: options[name] for level, name in levels if options.get(name) is not None}
+    return TreeTemplates(**{level: Template.parse(text) for level, text in given.items()})
+
+
+def _decorated(command: _Command, *decorators: _Decorator) -> _Command:
+    for decorate in reversed(decorators):
+        command = decorate(command)
+    return command
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None

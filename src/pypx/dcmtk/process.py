@@ -143,6 +143,9 @@ class Processes:
 
     def _start(self, argv: Sequence[str], keep_open: Sequence[int]) -> subprocess.Popen[bytes]:
         with self._lock:
+            # setpriv would be started all the same, and fail in its own words.
+            if not shutil.which(argv[0]):
+                raise BinaryMissing(f"{argv[0]} is not a program that can be started")
             if self._ending:
                 raise Interrupted("The work is being ended")
             try:

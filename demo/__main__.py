@@ -96,7 +96,7 @@ def _as_typed(pipeline: tuple[list[str], ...], width: int = 78) -> str:
 def tree(top: Path, depth: int = 0) -> list[str]:
     """Directories below one, indented; files are counted, not listed."""
     lines = []
-    for directory in sorted(path for path in top.iterdir() if path.is_dir()):
+    for directory in sorted(path for path in top.iterdir() if path.is_dir() and path.name[0] != "."):
         files = sum(path.is_file() for path in directory.iterdir())
         count = f"  ({files} images)" if files else ""
         lines.append(f"{'  ' * depth}{directory.name}/{count}")

@@ -75,6 +75,16 @@ def start_pacs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start
 
 
 @pytest.fixture
+def own_orthanc(tmp_path: Path) -> Iterator[Orthanc]:
+    """An Orthanc of this test's own, empty."""
+    _require_servers()
+    directory = tmp_path / "orthanc"
+    directory.mkdir()
+    with Orthanc(directory) as server:
+        yield server
+
+
+@pytest.fixture
 def basemount(tmp_path: Path) -> Path:
     """A BASEMOUNT that does not exist yet."""
     return tmp_path / "basemount"

@@ -23,6 +23,9 @@ SCRIPTS = Path(sys.executable).parent
 #: In the environment of everything that a test starts, so that what is left of it can be found.
 _MARK = "PYPX_TEST_RUN"
 
+#: Permissions of files mean nothing to root, until it gives up its capabilities.
+_WITHOUT_PRIVILEGES = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -55,13 +58,17 @@ class Running:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         terminal: int | None = None,
+        unprivileged: bool = False,
     ) -> None:
         self._mark = uuid.uuid4().hex
         self._stdin = stdin.encode() if isinstance(stdin, str) else stdin
         self._started = time.monotonic()
         channel = subprocess.PIPE if terminal is None else terminal
         self.process = subprocess.Popen(
-            [str(SCRIPTS / name), *(str(argument) for argument in arguments)],
+            [
+                *(_WITHOUT_PRIVILEGES if unprivileged and os.geteuid() == 0 else ()),
+                *(str(SCRIPTS / name), *(str(argument) for argument in arguments)),
+            ],
             stdin=subprocess.PIPE if terminal is None else terminal,
             stdout=channel,
             stderr=channel,
@@ -148,12 +155,20 @@ def run_tool(
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
     timeout: float = 60.0,
+    unprivileged: bool = False,
 ) -> Ran:
     """Run a console script to its end, none of its streams a terminal.
 
     Fails where it does not end in time, leaves a child process behind or shows a stack trace.
     """
-    running = Running(name, *arguments, stdin=stdin, environment=environment, directory=directory)
+    running = Running(
+        name,
+        *arguments,
+        stdin=stdin,
+        environment=environment,
+        directory=directory,
+        unprivileged=unprivileged,
+    )
     return running.wait(timeout)
 
 

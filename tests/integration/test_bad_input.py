@@ -12,6 +12,7 @@ from demo.pacs import Pacs
 from demo.server import HOST, free_port
 from servers.peers import SilentPeer, Wire
 from tools import Ran, run_tool
+from trees import files_below
 
 #: Runs one of the tools that talk to a PACS, against host:AEC:port, with further options.
 Talk: TypeAlias = Callable[..., Ran]
@@ -47,10 +48,6 @@ def assert_failed(ran: Ran, code: str, *words: str) -> None:
     assert re.match(r"px-\w+: ", ran.stderr)
     for word in words:
         assert word in ran.stderr
-
-
-def files_below(directory: Path) -> list[Path]:
-    return [path for path in directory.rglob("*") if path.is_file()]
 
 
 def test_nothing_listens(talk: Talk) -> None:
@@ -147,3 +144,84 @@ def test_wire_that_is_cut_during_a_find(pacs: Pacs, after: int) -> None:
     with Wire(pacs.port, cut_after=after) as wire:
         ran = run_tool("px-find", f"{HOST}:{pacs.aec}:{wire.port}", "--PatientID", "*")
     assert_failed(ran, "connection-lost", HOST)
+
+
+#: What might stand on stdin instead of a find's JSON.
+_NOT_A_FIND = {
+    "empty": "",
+    "blank": " \n\t",
+    "words": "px-find: command not found\n",
+    "cut": '{"status": "success", "data": [{"uid": ',
+    "other": '{"hello": "world"}',
+    "list": "[1, 2, 3]",
+    "number": "42",
+    "null": "null",
+    "deep": "[" * 100_000,
+    "binary": b"\x00\xff\xfe\x89PNG",
+    "data-is-words": '{"status": "success", "data": "none"}',
+    "study-is-a-number": '{"status": "success", "data": [7]}',
+    "series-is-a-number": '{"status": "success", "data": [{"series": 7}]}',
+    "value-missing": '{"status": "success", "data": [{"StudyInstanceUID": {}, "series": []}]}',
+    "failed-find": '{"status": "error", "error": {"code": "connection-refused", "message": "x"}, "data": []}',
+}
+
+
+@pytest.mark.parametrize("tool", ["px-report", "px-move"])
+@pytest.mark.parametrize("kind", _NOT_A_FIND)
+def test_stdin_that_is_no_find(tool: str, kind: str, basemount: Path) -> None:
+    options = ("--get", "--db", basemount / "log", f"{HOST}:ARCHIVE:104") if tool == "px-move" else ()
+    ran = run_tool(tool, *options, stdin=_NOT_A_FIND[kind])
+    assert_failed(ran, "invalid-input", "px-find")
+    assert files_below(basemount) == []
+
+
+def test_a_find_with_hostile_uids_is_refused(pacs: Pacs, basemount: Path) -> None:
+    found = run_tool("px-find", *pacs.node.options, "--PatientID", "PLAIN-1").stdout
+    hostile = found.replace(plain_study().uid, "../../../etc").replace('"PLAIN-1"', '"--help"')
+    ran = run_tool("px-move", "--get", "--db", basemount / "log", stdin=hostile)
+    assert_failed(ran, "invalid-input", "../../../etc")
+    assert files_below(basemount / "data") == []
+
+
+_UNUSABLE = {
+    "the BASEMOUNT is a file": lambda root: root.write_text("here"),
+    "its parent is a file": lambda root: root.parent.write_text("here"),
+    "data is a file": lambda root: _file_in(root, "data"),
+    "incoming is a file": lambda root: _file_in(root, "incoming"),
+    "log is a file": lambda root: _file_in(root, "log"),
+    "the catalogue is a directory": lambda root: (root / "log" / "smdb.sqlite").mkdir(parents=True),
+}
+
+
+def _file_in(root: Path, name: str) -> None:
+    root.mkdir(parents=True)
+    (root / name).write_text("here")
+
+
+@pytest.mark.parametrize("how", _UNUSABLE)
+def test_basemount_that_cannot_be_used(dcmqrscp: Pacs, tmp_path: Path, how: str) -> None:
+    root = tmp_path / "site" / "basemount"
+    if how != "its parent is a file":
+        root.parent.mkdir()
+    _UNUSABLE[how](root)
+    ran = run_tool("px-move", *dcmqrscp.node.options, *_LEAST["px-move"], "--db", root / "log")
+    assert ran.status == 1
+    assert ran.error in ("basemount-unusable", "catalogue-damaged")
+    assert str(tmp_path) in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert [path for path in files_below(root / "data") if path.suffix == ".dcm"] == []
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_basemount_that_others_own(dcmqrscp: Pacs, tmp_path: Path, mode: int) -> None:
+    root = tmp_path / "basemount"
+    root.mkdir()
+    root.chmod(mode)
+    try:
+        ran = run_tool(
+            *("px-move", *dcmqrscp.node.options, *_LEAST["px-move"], "--db", root / "log"),
+            unprivileged=True,
+        )
+    finally:
+        root.chmod(0o755)
+    assert_failed(ran, "basemount-unusable", str(root))

@@ -73,15 +73,19 @@ class Wire(_Listener):
     Parameters
     ----------
     port : int
-        The server's.
+        The server's; how many bytes it answered is in ``answered``.
     cut_after : int or None
         Bytes of all answers together after which every connection is cut; None for never.
+    heals : bool
+        Whether it is cut only once.
     """
 
-    def __init__(self, port: int, cut_after: int | None = None) -> None:
+    def __init__(self, port: int, cut_after: int | None = None, heals: bool = False) -> None:
         super().__init__()
         self._target = port
         self._left = cut_after
+        self._heals = heals
+        self.answered = 0
 
     def serve(self, connection: socket.socket) -> None:
         server = socket.create_connection((HOST, self._target))
@@ -91,15 +95,23 @@ class Wire(_Listener):
         threading.Thread(target=self._copy, args=(connection, server, False), daemon=True).start()
         self._copy(server, connection, True)
 
+    def _meter(self, part: bytes) -> tuple[bytes, bool]:
+        """What passes of this part, and whether the wire is cut after it."""
+        with self._lock:
+            cut = self._left is not None and len(part) >= self._left
+            if self._left is not None:
+                part = part[: self._left]
+                self._left = None if cut and self._heals else self._left - len(part)
+            self.answered += len(part)
+        return part, cut
+
     def _copy(self, source: socket.socket, sink: socket.socket, metered: bool) -> None:
+        cut = False
         try:
-            while part := source.recv(65536):
-                if metered and self._left is not None:
-                    part = part[: self._left]
-                    self._left -= len(part)
+            while not cut and (part := source.recv(65536)):
+                if metered:
+                    part, cut = self._meter(part)
                 sink.sendall(part)
-                if metered and self._left == 0:
-                    break
         except OSError:
             pass
         finally:

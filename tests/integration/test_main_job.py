@@ -1,0 +1,224 @@
+"""The main job: px-find … | px-move --get, then px-status; again; and after all sorts of ends."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import StartPacs
+from datasets import large_study, plain_follow_up, plain_study
+from demo.pacs import Pacs
+from demo.server import HOST
+from demo.studies import Study
+from servers.peers import Wire
+from tools import SCRIPTS, Running, run_tool
+from trees import (
+    assert_holds,
+    assert_holds_part_of,
+    assert_nothing_pending,
+    files_below,
+    fingerprint,
+)
+
+
+def _find(pacs: Pacs, patient: str, port: int | None = None) -> str:
+    ran = run_tool("px-find", f"{HOST}:{pacs.aec}:{port or pacs.port}", "--PatientID", patient)
+    assert ran.status == 0
+    return ran.stdout
+
+
+def _status(basemount: Path, study: Study) -> dict[str, dict[str, Any]]:
+    """What px-status says of each series of a study."""
+    ran = run_tool("px-status", "--db", basemount / "log", "--StudyInstanceUID", study.uid, "--json")
+    assert ran.status == 0
+    return {series["SeriesInstanceUID"]: series for series in ran.json["data"]}
+
+
+def _assert_all_here(basemount: Path, study: Study) -> None:
+    status = _status(basemount, study)
+    assert set(status) == {series.uid for series in study.all_series}
+    for series in study.all_series:
+        told = status[series.uid]
+        assert told["requested"] == told["received"] == told["packed"] == series.instances
+
+
+def test_find_into_move_then_status_twice(pacs: Pacs, basemount: Path, tmp_path: Path) -> None:
+    studies = [plain_study(), plain_follow_up()]
+    found = _find(pacs, "PLAIN-1")
+    move = ("px-move", "--get", "--db", basemount / "log")
+
+    first = run_tool(*move, stdin=found)
+    assert (first.status, first.stderr) == (0, "")
+    assert first.json["summary"]["received"] == first.json["summary"]["stored"] == 24
+    assert_holds(basemount, [path for study in studies for path in study.write(tmp_path / "sent")])
+    assert_nothing_pending(basemount)
+    for study in studies:
+        _assert_all_here(basemount, study)
+
+    before = fingerprint(basemount)
+    with Wire(pacs.port) as wire:
+        second = run_tool(*move, "--serverPort", wire.port, stdin=found)
+        answered = wire.answered
+    assert second.status == 0
+    assert {verdict["state"] for verdict in second.json["data"]} == {"already here"}
+    assert second.json["summary"]["received"] == second.json["summary"]["bytes"] == 0
+    # Where the PACS gives no counts its instances are listed, a few hundred bytes each: no image among them.
+    assert answered < (1 if pacs.answers_counts else 24 * 400)
+    assert fingerprint(basemount) == before
+    for study in studies:
+        _assert_all_here(basemount, study)
+
+
+def test_names_in_the_tree_are_for_people(pacs: Pacs, basemount: Path) -> None:
+    found = _find(pacs, "PLAIN-1")
+    assert run_tool("px-move", "--get", "--db", basemount / "log", stdin=found).status == 0
+    tops = {path.relative_to(basemount / "data").parts[:2] for path in files_below(basemount / "data")}
+    assert ("PLAIN-1-Doe_Jane-19800229", "Plain_study-P-1-20200229") in tops
+    series = [
+        path.parent.name
+        for path in files_below(basemount / "data")
+        if "Plain_study" in path.parent.parent.name
+    ]
+    assert {name.rsplit("-", 1)[0] for name in series} == {"00001-Localizer", "00002-T1", "00003-T2"}
+
+
+def test_a_pipe_as_typed(pacs: Pacs, basemount: Path) -> None:
+    find = subprocess.Popen(
+        [SCRIPTS / "px-find", *pacs.node.options, "--PatientID", "PLAIN-1"], stdout=subprocess.PIPE
+    )
+    move = subprocess.run(
+        [SCRIPTS / "px-move", "--get", "--db", basemount / "log"],
+        stdin=find.stdout,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (find.wait(), move.returncode) == (0, 0)
+    assert json.loads(move.stdout)["summary"]["stored"] == 24
+
+
+def test_nothing_found_is_nothing_to_move(pacs: Pacs, basemount: Path) -> None:
+    found = _find(pacs, "NOBODY")
+    ran = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
+    assert ran.status == 0
+    assert ran.json["status"] == "success"
+    assert ran.json["data"] == []
+
+
+def _filled(start_pacs: StartPacs, study: Study, directory: Path) -> tuple[Pacs, list[Path]]:
+    files = study.write(directory)
+    pacs = start_pacs()
+    pacs.store(files)
+    return pacs, files
+
+
+def _start_and_wait_for_images(basemount: Path, found: str, how_many: int) -> Running:
+    """Start px-move and come back once so many images lie somewhere in the BASEMOUNT."""
+    running = Running("px-move", "--get", "--db", basemount / "log")
+    assert running.process.stdin is not None
+    running.process.stdin.write(found.encode())
+    running.process.stdin.close()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if len(files_below(basemount / "incoming")) + len(files_below(basemount / "data")) >= how_many:
+            return running
+        assert running.process.poll() is None, "px-move was faster than the test"
+    running.kill()
+    raise AssertionError("px-move received nothing")
+
+
+@pytest.mark.parametrize("how_many", [1, 60, 250])
+@pytest.mark.parametrize("children_too", [True, False])
+def test_kill_9_in_the_middle_and_again(
+    start_pacs: StartPacs, basemount: Path, tmp_path: Path, how_many: int, children_too: bool
+) -> None:
+    study = large_study()
+    pacs, files = _filled(start_pacs, study, tmp_path / "sent")
+    found = _find(pacs, "LARGE-1")
+    running = _start_and_wait_for_images(basemount, found, how_many)
+    if children_too:
+        running.end_everything()
+    else:
+        running.process.kill()
+    running.process.wait()
+    running.assert_nothing_left()
+    assert_holds_part_of(basemount, files)
+
+    again = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
+    assert again.status == 0, again.stdout
+    assert_holds(basemount, files)
+    assert_nothing_pending(basemount)
+    _assert_all_here(basemount, study)
+
+
+def test_ctrl_c_keeps_what_is_done(start_pacs: StartPacs, basemount: Path, tmp_path: Path) -> None:
+    study = large_study()
+    pacs, files = _filled(start_pacs, study, tmp_path / "sent")
+    found = _find(pacs, "LARGE-1")
+    running = _start_and_wait_for_images(basemount, found, 60)
+    running.interrupt()
+    ran = running.wait(20)
+    assert ran.status == 130
+    assert "interrupted" in ran.stderr
+    assert_holds_part_of(basemount, files)
+    assert run_tool("px-move", "--get", "--db", basemount / "log", stdin=found).status == 0
+    assert_holds(basemount, files)
+    assert_nothing_pending(basemount)
+
+
+def test_a_pacs_that_is_killed_half_way(start_pacs: StartPacs, basemount: Path, tmp_path: Path) -> None:
+    study = large_study()
+    pacs, files = _filled(start_pacs, study, tmp_path / "sent")
+    found = _find(pacs, "LARGE-1")
+    command = ("px-move", "--get", "--db", basemount / "log", "--retries", 0)
+    running = Running(*command)
+    assert running.process.stdin is not None
+    running.process.stdin.write(found.encode())
+    running.process.stdin.close()
+    while len(files_below(basemount / "incoming")) + len(files_below(basemount / "data")) < 60:
+        assert running.process.poll() is None, "px-move was faster than the test"
+    pacs.kill()
+    ran = running.wait(60)
+    assert ran.status == 1
+    assert ran.error in ("connection-lost", "connection-refused")
+    assert len(ran.stderr.splitlines()) == 1
+    held = assert_holds_part_of(basemount, files)
+    assert held == sum(verdict["held"] for verdict in ran.json["data"]) < study.instances
+
+    pacs.start_again()
+    again = run_tool(*command, stdin=found)
+    assert again.status == 0, again.stdout
+    assert again.json["summary"]["received"] == study.instances - held
+    assert_holds(basemount, files)
+    assert_nothing_pending(basemount)
+
+
+@pytest.mark.parametrize("after", [0, 1500, 20_000, 40_001])
+def test_a_wire_that_is_cut(pacs: Pacs, basemount: Path, sample_files: list[Path], after: int) -> None:
+    found = _find(pacs, "PLAIN-1")
+    with Wire(pacs.port, cut_after=after) as wire:
+        ran = run_tool(
+            *("px-move", "--get", "--db", basemount / "log", "--retries", 0, "--serverPort", wire.port),
+            stdin=found,
+        )
+    assert ran.status == 1
+    assert ran.error == "connection-lost"
+    assert {verdict["state"] for verdict in ran.json["data"]} & {"failed", "incomplete"}
+    assert assert_holds_part_of(basemount, sample_files) == sum(one["held"] for one in ran.json["data"])
+    again = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
+    assert again.status == 0
+    assert_nothing_pending(basemount)
+    _assert_all_here(basemount, plain_study())
+
+
+def test_a_wire_that_is_cut_once_is_tried_again(pacs: Pacs, basemount: Path) -> None:
+    found = _find(pacs, "PLAIN-1")
+    with Wire(pacs.port, cut_after=20_000, heals=True) as wire:
+        ran = run_tool(
+            *("px-move", "--get", "--db", basemount / "log", "--serverPort", wire.port), stdin=found
+        )
+    assert ran.status == 0, ran.stdout
+    _assert_all_here(basemount, plain_study())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from pydicom.config import IGNORE
 from pydicom.uid import UID
 
 from pypx.dicom.elements import UNDEFINED_LENGTH, Damage
@@ -23,6 +24,18 @@ _REFERENCED = frozenset(f"1.2.840.10008.1.2.4.{last}" for last in (94, 95, 204, 
 
 #: Encapsulated pixel data that has an empty offset table, the final delimiter and no fragment (PS3.5, A.4).
 _NO_FRAGMENT = 16
+
+#: SOP classes with pixels beside those called "... Image Storage".
+_OTHER_IMAGES = frozenset(
+    {
+        "Corneal Topography Map Storage",
+        "Enhanced US Volume Storage",
+        "Ophthalmic Thickness Map Storage",
+        "Parametric Map Storage",
+        "RT Dose Storage",
+        "Segmentation Storage",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +104,9 @@ def check_pixel_data(
 
 @lru_cache(maxsize=1024)
 def is_image_class(sop_class_uid: str) -> bool:
-    """Whether instances of this SOP class always have pixels (PS3.4, B.5; PS3.3, A.1.4)."""
-    name = UID(sop_class_uid).name
-    return "Image Storage" in name or name in ("Segmentation Storage", "Parametric Map Storage")
+    """Whether instances of this SOP class that describe pixels have them too (PS3.4, B.5; PS3.3, A.1.4)."""
+    name = UID(sop_class_uid, validation_mode=IGNORE).name
+    return "Image Storage" in name or name in _OTHER_IMAGES
 
 
 def dataset_digest(path: Path) -> str:

@@ -7,10 +7,14 @@ the raw element and asks pydicom for its character sets.
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterable
+from functools import lru_cache
+from threading import Lock
 
-from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
@@ -26,6 +30,22 @@ _ENCODED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT", "UN"})
 _ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 
 
+#: VRs of numbers in binary, and how the struct module names them (PS3.5, 6.2).
+_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+
+_BULK_VRS = frozenset({"SQ", "OB", "OD", "OF", "OL", "OV", "OW"})
+
+_KNOWN_VRS = _ENCODED_VRS | _ASCII_VRS | _BULK_VRS | _NUMBERS.keys() | {"AT"}
+
+#: What pydicom makes of the defined terms; a data set may name any other codec of Python, some of them slow.
+_CODECS = frozenset(python_encoding.values())
+
+_ESCAPE = b"\x1b"
+
+#: Filters of warnings belong to the process: threads that set and restore them at once leave the wrong ones.
+_warnings_lock = Lock()
+
+
 def character_sets(dataset: Dataset) -> list[str]:
     """The Python codecs that SpecificCharacterSet (0008,0005) names; UTF-8 where it names none we know."""
     element: RawDataElement | DataElement | None = dataset.get_item(_SPECIFIC_CHARACTER_SET)
@@ -33,15 +53,19 @@ def character_sets(dataset: Dataset) -> list[str]:
     if isinstance(declared, bytes):
         declared = declared.decode("ascii", "replace")
     if isinstance(declared, str):
-        declared = [part.strip(" \0") for part in declared.split("\\")]
-    if not declared:
-        return ["utf-8"]
-    with warnings.catch_warnings():
+        declared = declared.split("\\")
+    return list(_codecs(tuple(part.strip(" \0") for part in declared))) if declared else ["utf-8"]
+
+
+@lru_cache(maxsize=256)
+def _codecs(declared: tuple[str, ...]) -> tuple[str, ...]:
+    with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return convert_encodings(list(declared))
-        except LookupError:
-            return ["utf-8"]
+            codecs = convert_encodings(list(declared))
+        except (LookupError, ValueError):
+            return ("utf-8",)
+    return tuple(codec if codec in _CODECS else "utf-8" for codec in codecs)
 
 
 def decode(value: bytes, encodings: list[str]) -> str:
@@ -50,18 +74,29 @@ def decode(value: bytes, encodings: list[str]) -> str:
     A PACS that declares one character set and sends another is common, and bytes beyond ASCII that are
     valid UTF-8 are practically never anything else.
     """
-    if value.isascii() and b"\x1b" not in value:
+    if _ESCAPE in value:
+        text = _decode_code_extensions(value, encodings)
+        if text is not None:
+            return text
+    elif value.isascii():
         return value.decode("ascii")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    for encoding in (encodings[0], "utf-8"):
         try:
-            return decode_bytes(value, encodings, TEXT_VR_DELIMS)
-        except (UnicodeError, LookupError, UserWarning):
+            return value.decode(encoding)
+        except UnicodeDecodeError:
             pass
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+    return value.decode("latin-1")
+
+
+def _decode_code_extensions(value: bytes, encodings: list[str]) -> str | None:
+    """Text with escape sequences (PS3.5, 6.1.2.5); None where it is not what it was declared to be."""
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            text = decode_bytes(value, encodings, TEXT_VR_DELIMS)
+        except (UnicodeError, LookupError):
+            return None
+    return None if "\ufffd" in text else text
 
 
 def text_of(dataset: Dataset, tag: BaseTag, encodings: list[str]) -> str | None:
@@ -79,40 +114,46 @@ def text_of(dataset: Dataset, tag: BaseTag, encodings: list[str]) -> str | None:
     element: RawDataElement | DataElement | None = dataset.get_item(tag)
     if element is None:
         return None
-    value = element.value
-    if isinstance(element, RawDataElement) and isinstance(value, bytes):
-        vr = element.VR or _dictionary_vr(tag)
-        if vr in _ASCII_VRS:
-            return value.decode("ascii", "replace").strip(" \0")
-        if vr in _ENCODED_VRS:
-            return decode(value, encodings).rstrip(" \0")
-    if value is None or value == b"":
+    if isinstance(element, RawDataElement):
+        return _raw_text(element, tag, encodings)
+    if element.VR in _BULK_VRS or element.value is None:
         return ""
-    return _converted_text(dataset, tag)
+    values = element.value if element.VM > 1 else [element.value]
+    return "\\".join(str(value) for value in values)
 
 
+def _raw_text(element: RawDataElement, tag: BaseTag, encodings: list[str]) -> str:
+    value = element.value
+    if not isinstance(value, bytes):
+        return ""
+    vr = element.VR
+    if vr is None or vr == "UN" or vr not in _KNOWN_VRS:
+        vr = _dictionary_vr(tag)
+    if vr in _ASCII_VRS:
+        return value.decode("ascii", "replace").strip(" \0")
+    if vr in _ENCODED_VRS:
+        return decode(value, encodings).rstrip(" \0")
+    return _numbers_text(value, vr, "<" if element.is_little_endian else ">")
+
+
+def _numbers_text(value: bytes, vr: str, byte_order: str) -> str:
+    """Numbers as decimal text, tags as (gggg,eeee); bytes that are left over are left out."""
+    if vr == "AT":
+        pairs = struct.iter_unpack(f"{byte_order}HH", value[: len(value) // 4 * 4])
+        return "\\".join(f"({group:04X},{element:04X})" for group, element in pairs)
+    if vr not in _NUMBERS:
+        return ""
+    form = byte_order + _NUMBERS[vr]
+    whole = len(value) // struct.calcsize(form) * struct.calcsize(form)
+    return "\\".join(str(number) for (number,) in struct.iter_unpack(form, value[:whole]))
+
+
+@lru_cache(maxsize=1024)
 def _dictionary_vr(tag: BaseTag) -> str:
-    from pydicom.datadict import dictionary_VR
-
     try:
         return dictionary_VR(tag).split(" or ")[0]
     except KeyError:
         return "UN"
-
-
-def _converted_text(dataset: Dataset, tag: BaseTag) -> str:
-    """Numbers in binary VRs, and elements that something has converted already."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            element = dataset[tag]
-        except (ValueError, TypeError, KeyError, NotImplementedError):
-            return ""
-    if element.VR in ("SQ", "OB", "OW", "OF", "OD", "OL", "OV"):
-        return ""
-    if element.VM > 1:
-        return "\\".join(str(part) for part in element.value)
-    return str(element.value) if element.value is not None else ""
 
 
 def texts_of(dataset: Dataset, tags: Iterable[tuple[str, BaseTag]]) -> dict[str, str]:

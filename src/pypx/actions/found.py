@@ -153,12 +153,9 @@ def from_json(document: object) -> Found:
     InvalidInput
         When it is not one, or is one of a find that failed.
     """
-    if (
-        not isinstance(document, dict)
-        or not isinstance(document.get("data"), list)
-        or "status" not in document
-    ):
+    if not isinstance(document, dict) or "status" not in document:
         raise InvalidInput("This is JSON, but not that of px-find")
+    # A tool that failed early has no data to write.
     if document["status"] == "error":
         told = document.get("error")
         message = told.get("message") if isinstance(told, dict) else None
@@ -166,6 +163,8 @@ def from_json(document: object) -> Found:
             f"The px-find before this failed ({message or 'it did not say why'})",
             "Run the px-find by itself until it succeeds.",
         )
+    if not isinstance(document.get("data"), list):
+        raise InvalidInput("This is JSON, but not that of px-find")
     tags: dict[str, str] = {}
     studies = tuple(_study_from_json(study, tags) for study in document["data"])
     arguments = document.get("args")

@@ -108,10 +108,8 @@ px-status --StudyInstanceUID 1.2.840.… --json | px-report
 @click.option(
     "--csvSeparator",
     "csvSeparator",
-    default=",",
-    show_default=True,
     metavar="C",
-    help="csv: the character between values; \\t is a tab.",
+    help="csv: the character between values; \\t is a tab.  [default: , and with --csvPrettify |]",
 )
 @click.option("--dblogbasepath", "dblogbasepath", hidden=True)
 @click.option("--ReportLineOverwrite", "ReportLineOverwrite", hidden=True)
@@ -263,8 +261,9 @@ def _asked(options: Mapping[str, Any]) -> Asked:
 def _dialect(options: Mapping[str, Any]) -> Dialect:
     from pypx.actions.report.csv_table import Dialect
 
+    separator = options["csvSeparator"] or ("|" if options["csvPrettify"] else ",")
     return Dialect(
-        separator="\t" if options["csvSeparator"] == "\\t" else options["csvSeparator"],
+        separator="\t" if separator == "\\t" else separator,
         headings=options["csvPrintHeaders"],
         aligned=options["csvPrettify"],
         summarized=options["csvSummarize"],

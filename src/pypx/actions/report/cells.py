@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from pypx.actions.found import FoundSeries, FoundStudy
-from pypx.actions.report.outcomes import SERIES_STATUS, STATUS
+from pypx.actions.report.outcomes import COUNTS, SERIES_STATUS
 from pypx.dicom.dates import parse_date
 
 #: Attributes whose values are numbers, set against the right edge of their column.
@@ -16,7 +16,7 @@ NUMBERS = frozenset(
         "NumberOfSeriesRelatedInstances",
         "NumberOfStudyRelatedInstances",
         "NumberOfStudyRelatedSeries",
-        *STATUS[:-1],
+        *COUNTS,
     }
 )
 
@@ -54,14 +54,16 @@ def of_series(study: FoundStudy, series: FoundSeries, tag: str) -> str:
 
 def status(series: FoundSeries) -> str:
     """The whole status of a series in one cell; empty where nothing is known."""
-    counts = [f"{name} {series.values[name]}" for name in STATUS[:-1] if series.values.get(name)]
-    words = (series.values.get("state", ""), ", ".join(counts))
+    counts = [f"{name} {series.values[name]}" for name in COUNTS if series.values.get(name)]
+    words = (series.values.get("state", ""), ", ".join(counts), series.values.get("error", ""))
     return ": ".join(word for word in words if word)
 
 
 def instances(series: FoundSeries) -> int | None:
     """How many instances the series has; None where neither PACS nor status says."""
-    return series.instances if series.instances is not None else _number(series.values.get("requested", ""))
+    known = (series.values.get(name, "") for name in ("requested", "expected"))
+    numbers = (series.instances, *map(_number, known))
+    return next((number for number in numbers if number is not None), None)
 
 
 def _number(text: str) -> int | None:

@@ -113,7 +113,7 @@ def _series(study: FoundStudy, tags: Sequence[str]) -> Iterator[str]:
 
 
 def _fact(tag: str, text: str) -> str:
-    place = ' class="long"' if len(text) > _LONG and not tag.endswith("UID") else ""
+    place = ' class="long"' if len(text) > _LONG or tag.endswith("UID") else ""
     return f"<div{place}><dt>{escape(label(tag))}</dt><dd{_kind(tag)}>{_value(text)}</dd></div>\n"
 
 

@@ -1,4 +1,4 @@
-"""The documents of a report as one: what px-find, px-do and px-status wrote, nothing of it lost."""
+"""The documents of a report as one: what px-find, px-do, px-status and px-move wrote, nothing of it lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def merged(documents: Iterable[object]) -> tuple[dict[str, Any], tuple[PypxError
 
     Studies follow each other in the order of the documents, numbered anew. What the documents say of
     themselves (command, args, returncode) is the first's, and that of each stands under "merged". The series
-    of px-status, beside finds, become a step of "then".
+    of px-status and px-move, beside finds, become steps of "then".
 
     Returns
     -------
@@ -33,24 +33,27 @@ def merged(documents: Iterable[object]) -> tuple[dict[str, Any], tuple[PypxError
         When a document is something else, or when every find in them failed.
     """
     finds: list[dict[str, Any]] = []
-    statuses: list[dict[str, Any]] = []
+    with_rows: list[dict[str, Any]] = []
     failures: list[PypxError] = []
     for document in documents:
-        if outcomes.is_status(document):
-            statuses.append(document)
+        if outcomes.has_rows(document):
+            for _ in outcomes.of_rows(document):
+                pass  # only to be sure that each of them is one
+            with_rows.append(document)
             continue
         found = found_or_failure(document)
         if isinstance(found, PypxError):
             failures.append(found)
         elif isinstance(document, dict):
             finds.append(document)
-    if failures and not finds and not statuses:
+    if failures and not finds and not with_rows:
         raise failures[0]
     if not finds:
-        return {**statuses[0], "data": [row for one in statuses for row in one["data"]]}, tuple(failures)
+        return {**with_rows[0], "data": [row for one in with_rows for row in one["data"]]}, tuple(failures)
     whole = finds[0] if len(finds) == 1 else _joined(finds)
-    if statuses:
-        whole = _with_statuses(whole, [row for one in statuses for row in one["data"]])
+    for verb in dict.fromkeys(map(outcomes.verb_of, with_rows)):
+        told = [row for one in with_rows if outcomes.verb_of(one) == verb for row in one["data"]]
+        whole = _with_step(whole, verb, told)
     return whole, tuple(failures)
 
 
@@ -90,10 +93,10 @@ def _uid(study: dict[str, Any]) -> str:
     return str(member["value"]) if isinstance(member, dict) else ""
 
 
-def _with_statuses(whole: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _with_step(whole: dict[str, Any], verb: str, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     then = _then(whole)
     of_study: dict[str, list[dict[str, Any]]] = {_uid(study): [] for study in whole["data"]}
     for row in rows:
         of_study.setdefault(str(row.get("StudyInstanceUID", "")), []).append(row)
     step = {"study": [{uid: results} for uid, results in of_study.items()]}
-    return {**whole, "then": {**then, f"{len(then):02d}-status": step}}
+    return {**whole, "then": {**then, f"{len(then):02d}-{verb}": step}}

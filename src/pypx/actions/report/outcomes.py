@@ -1,4 +1,4 @@
-"""What was done with a series, as px-status and the ``then`` of a find tell it."""
+"""What was done with a series, as px-status, px-move and the ``then`` of a find tell it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, TypeGuard
 from pypx.actions.found import Found
 from pypx.errors import InvalidInput
 
-#: What px-status says of each series.
-STATUS = ("requested", "received", "packed", "pushed", "registered", "state")
+#: Counts that px-status and px-move give of each series, in the order in which things happen.
+COUNTS = ("expected", "requested", "received", "held", "packed", "pushed", "registered")
+
+#: All that they say of each series.
+STATUS = (*COUNTS, "state", "error")
 
 #: Verbs of ``then`` whose verdict is shown; "status" is there as :data:`STATUS`.
 VERDICTS = ("retrieve", "push", "register")
 
 #: The column of ``--seriesSpecial seriesStatus``: the whole status in one cell.
 SERIES_STATUS = "seriesStatus"
-
-#: Members of a status that are attributes of the series all the same.
-_ATTRIBUTES = ("StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,20 @@ class SeriesOutcome:
     values: dict[str, str]
 
 
-def is_status(document: object) -> TypeGuard[dict[str, Any]]:
-    """Whether this is the JSON of px-status: its series are plain values, not members with tags."""
+def has_rows(document: object) -> TypeGuard[dict[str, Any]]:
+    """Whether this is JSON of px-status or px-move: its series are plain values, not members with tags."""
     if not isinstance(document, dict):
         return False
     data = document.get("data")
-    if not isinstance(data, list) or not data or document.get("status") == "error":
-        return False
-    return isinstance(data[0], dict) and isinstance(data[0].get("SeriesInstanceUID"), str)
+    return isinstance(data, list) and bool(data) and _is_row(data[0])
 
 
-def of_status(document: dict[str, Any]) -> Iterator[SeriesOutcome]:
-    """Each series of px-status's JSON.
+def _is_row(row: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(row, dict) and isinstance(row.get("SeriesInstanceUID"), str)
+
+
+def of_rows(document: dict[str, Any]) -> Iterator[SeriesOutcome]:
+    """Each series of a document that has rows.
 
     Raises
     ------
@@ -50,10 +52,15 @@ def of_status(document: dict[str, Any]) -> Iterator[SeriesOutcome]:
         When one of them is something else.
     """
     for row in document["data"]:
-        if not isinstance(row, dict) or not isinstance(row.get("SeriesInstanceUID"), str):
-            raise InvalidInput('A member of "data" is not a series as px-status writes it')
-        values = {name: _text(row[name]) for name in (*_ATTRIBUTES, *STATUS) if name in row}
-        yield SeriesOutcome(_text(row.get("StudyInstanceUID")), row["SeriesInstanceUID"], values)
+        if not _is_row(row):
+            raise InvalidInput('A member of "data" is not a series as px-status and px-move write it')
+        values = {name: _text(value) for name, value in row.items()}
+        yield SeriesOutcome(values.get("StudyInstanceUID", ""), row["SeriesInstanceUID"], values)
+
+
+def verb_of(document: dict[str, Any]) -> str:
+    """The verb of ``then`` that tells the same as a document that has rows."""
+    return "retrieve" if "held" in document["data"][0] else "status"
 
 
 def of_then(document: object, found: Found) -> Iterator[SeriesOutcome]:
@@ -95,12 +102,12 @@ def _of_verb(verb: str, told: object, found: Found) -> Iterator[SeriesOutcome]:
 def _values(verb: str, result: dict[str, Any]) -> dict[str, str]:
     if verb == "status":
         return {name: _text(result[name]) for name in STATUS if name in result}
-    error = result.get("error")
-    if isinstance(error, dict):
-        error = error.get("message")
-    words = (_text(result.get("state", result.get("status"))), _text(error))
+    words = (_text(result.get("state", result.get("status"))), _text(result.get("error")))
     return {verb: ": ".join(word for word in words if word)}
 
 
 def _text(value: object) -> str:
+    """A value for one cell; of an error, what happened."""
+    if isinstance(value, dict):
+        value = value.get("message")
     return "" if value is None or isinstance(value, dict | list) else str(value)

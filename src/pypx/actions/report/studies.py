@@ -20,8 +20,8 @@ class Reported:
     Parameters
     ----------
     studies : tuple of FoundStudy
-        In the order of the documents. What px-status and ``then`` say of a series is among its values, under
-        the names of :mod:`pypx.actions.report.outcomes`.
+        In the order of the documents. What px-status, px-move and ``then`` say of a series is among its
+        values, under the names of :mod:`pypx.actions.report.outcomes`.
     tags : mapping of str to str
         Keyword to tag, as "0010,0020".
     failures : tuple of PypxError
@@ -43,10 +43,10 @@ class Reported:
 
 
 def read(documents: Iterable[object]) -> Reported:
-    """Take the JSON documents of px-find, px-do and px-status into one report.
+    """Take the JSON documents of px-find, px-do, px-status and px-move into one report.
 
     A study that several documents hold is there once, with the series of all; what one PACS says is not
-    mixed with what another says. What px-status says of a series stands beside what px-find says of it.
+    mixed with what another says. What px-status and px-move say of a series stands beside what px-find says.
 
     Raises
     ------
@@ -57,8 +57,8 @@ def read(documents: Iterable[object]) -> Reported:
     statuses: list[outcomes.SeriesOutcome] = []
     failures: list[PypxError] = []
     for document in documents:
-        if outcomes.is_status(document):
-            statuses += outcomes.of_status(document)
+        if outcomes.has_rows(document):
+            statuses += outcomes.of_rows(document)
             continue
         found = found_or_failure(document)
         if isinstance(found, PypxError):
@@ -129,7 +129,7 @@ def _filled(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, st
 def _with_outcomes(
     studies: Iterable[FoundStudy], statuses: Iterable[outcomes.SeriesOutcome]
 ) -> Iterator[FoundStudy]:
-    """The studies with what is known of their series, then the studies that only px-status knows."""
+    """The studies with what is known of their series, then the studies that only they know of."""
     of_series: dict[str, dict[str, str]] = {}
     study_of_series: dict[str, str] = {}
     for status in statuses:

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from pypx.actions.found import FoundStudy
 from pypx.actions.report import cells
 from pypx.actions.report.layout import Layout
-from pypx.actions.report.lines import Cell, Line, fold, label, side_by_side
+from pypx.actions.report.lines import Cell, Line, Role, fold, label, side_by_side
 from pypx.actions.report.studies import Reported
 from pypx.printable import printable
 
@@ -26,9 +26,6 @@ _WIDTH_OF_TEXT = 100
 
 #: What a column of text needs to be readable, in cells.
 _READABLE = 20
-
-#: Below this the series do not stand in columns any more.
-_NARROWEST = 6
 
 #: Headings up to this length stand on one line.
 _HEADING = 16
@@ -74,15 +71,15 @@ def tabular(reported: Reported, layout: Layout, width: int | None) -> Iterator[L
     columns, left_out = _columns(layout, tables, width)
     any_series = any(tables)
     for number, (study, rows) in enumerate(zip(reported.studies, tables, strict=True), 1):
-        yield _title(number, len(tables), study, width)
+        yield from _title(number, len(tables), study, width)
         yield from _facts(_study_facts(study, layout), width)
         if any_series:
             yield ()
             yield from _series(layout, columns, rows, width)
         yield ()
-    yield ((cells.counts(reported.studies), "title"),)
+    yield from _said(cells.counts(reported.studies), "title", width)
     if left_out:
-        yield ((f"Left out at this width: {', '.join(left_out)}.", "muted"),)
+        yield from _said(f"Left out at this width: {', '.join(left_out)}.", "muted", width)
 
 
 def _rows(study: FoundStudy, layout: Layout) -> list[list[str]]:
@@ -96,21 +93,24 @@ def _study_facts(study: FoundStudy, layout: Layout) -> list[tuple[str, str]]:
     return [(label(tag), printable(text)) for tag, text in facts]
 
 
-def _title(number: int, count: int, study: FoundStudy, width: int | None) -> Line:
-    words = f" Study {number:,} of {count:,} "
-    counts = f" {cells.study_counts(study)} "
+def _title(number: int, count: int, study: FoundStudy, width: int | None) -> Iterator[Line]:
+    words, counts = f" Study {number:,} of {count:,} ", f" {cells.study_counts(study)} "
     space = (width or _WIDTH_OF_TEXT) - len(words) - len(counts) - 4
-    return (
-        ("━━", "rule"),
-        (words, "title"),
-        ("━" * max(space, 2), "rule"),
-        (counts, "muted"),
-        ("━━", "rule"),
-    )
+    if space >= 2:
+        rule = "━" * space
+        yield (("━━", "rule"), (words, "title"), (rule, "rule"), (counts, "muted"), ("━━", "rule"))
+    else:
+        yield from _said(words[1:], "title", width)
+        yield from _said(counts[1:], "muted", width)
+
+
+def _said(words: str, role: Role, width: int | None) -> Iterator[Line]:
+    for text in fold(words.rstrip(), width) if width else [words]:
+        yield ((text, role),)
 
 
 def _facts(facts: Sequence[tuple[str, str]], width: int | None, *, indent: str = " ") -> Iterator[Line]:
-    """Label and value, several beside each other; what needs more than two lines has them for itself."""
+    """Label and value, several beside each other; a value too long for that has lines for itself."""
     whole = (width or _WIDTH_OF_TEXT) - len(indent)
     beside = 1 if whole < 60 else 2 if whole < 120 else 3 if whole < 170 else 4
     share = (whole - len(_GAP) * (beside - 1)) // beside
@@ -118,7 +118,7 @@ def _facts(facts: Sequence[tuple[str, str]], width: int | None, *, indent: str =
     room = max(share - names - len(_GAP), 2)
     row: list[Cell] = []
     for name, value in facts:
-        long = cell_len(value) > (2 * room if width else room)
+        long = cell_len(value) > room
         if row and (long or len(row) == 2 * beside):
             yield from side_by_side(row, indent=indent)
             row = []
@@ -139,7 +139,7 @@ def _columns(
 ) -> tuple[list[_Column], list[str]]:
     """The columns of all tables, as wide as their values where there is room, and the tags left out.
 
-    No columns at all where even the narrowest do not fit.
+    No columns at all where they would be too narrow to be read.
     """
     tags = layout.shown(layout.series)
     columns = [_natural_column(place, tag, tables) for place, tag in enumerate(tags)]
@@ -150,9 +150,9 @@ def _columns(
         if tag in layout.optional and tag in tags and not _fit(columns, width):
             columns = [column for column in columns if column.tag != tag]
             left_out.append(tag)
-    most = _most([column.width for column in columns], _budget(width, len(columns)))
-    if most < _NARROWEST:
+    if not _fit(columns, width):
         return [], left_out
+    most = _most([column.width for column in columns], _budget(width, len(columns)))
     return [replace(column, width=min(column.width, most)) for column in columns], left_out
 
 
@@ -220,8 +220,8 @@ def _table(columns: Sequence[_Column], rows: Sequence[list[str]], width: int | N
 
 def _records(tags: Sequence[str], rows: Sequence[list[str]], width: int | None) -> Iterator[Line]:
     """Each series as facts: for more columns than fit beside each other."""
-    for row in rows:
-        yield from _facts(
-            [(label(tag), text) for tag, text in zip(tags, row, strict=True)], width, indent="   "
-        )
-        yield ()
+    for number, row in enumerate(rows):
+        if number:
+            yield ()
+        facts = [(label(tag), text) for tag, text in zip(tags, row, strict=True)]
+        yield from _facts(facts, width, indent="   ")

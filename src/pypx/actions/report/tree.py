@@ -52,7 +52,8 @@ def tree(reported: Reported, layout: Layout, width: int | None) -> Iterator[Line
     """
     patients = _patients(reported.studies)
     heading = f"{cells.counted(len(patients), 'patient', 'patients')}, {cells.counts(reported.studies)}"
-    yield ((heading, "title"),)
+    for text in fold(heading, width) if width else [heading]:
+        yield ((text, "title"),)
     for node in _patient_nodes(patients, layout):
         yield from _lines(node, width)
 
@@ -75,7 +76,8 @@ def _patient_nodes(patients: Sequence[Sequence[FoundStudy]], layout: Layout) -> 
 
 
 def _study_nodes(studies: Sequence[FoundStudy], above: str, layout: Layout) -> Iterator[_Node]:
-    of_study = [tag for tag in _named(layout, layout.study) if not _is_of_patient(tag)]
+    named = [tag for tag in _named(layout, layout.study) if not _is_of_patient(tag)]
+    of_study = sorted(named, key=_OF_THE_DAY.__contains__)
     for study, first, below in _branches(studies, above):
         texts = [cells.of_study(study, tag) for tag in of_study]
         texts += [cells.in_header(study, tag) for tag in layout.header_series]
@@ -119,17 +121,17 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _lines(node: _Node, width: int | None) -> Iterator[Line]:
-    counts = f"{_BETWEEN}({node.counts})"
+    counts = f"({node.counts})"
     # A terminal too narrow for the branches still gets some letters a line.
     room = max(width - len(node.first), _LEAST) if width else None
-    texts = fold(node.text, room) if room else [node.text]
-    *before, last = texts
+    *before, last = fold(node.text, room) if room else [node.text]
     first = node.first
     for text in before:
         yield ((first, "rule"), (text, node.role))
         first = node.below
-    if room is None or cell_len(last) + len(counts) <= room:
-        yield ((first, "rule"), (last, node.role), (counts, "muted"))
-    else:
-        yield ((first, "rule"), (last, node.role))
-        yield ((node.below, "rule"), (counts, "muted"))
+    if room is None or cell_len(last) + len(_BETWEEN) + len(counts) <= room:
+        yield ((first, "rule"), (last, node.role), (_BETWEEN + counts, "muted"))
+        return
+    yield ((first, "rule"), (last, node.role))
+    for text in fold(counts, room):
+        yield ((node.below, "rule"), (text, "muted"))

@@ -5,8 +5,9 @@ from datetime import date
 import pytest
 
 from pypx.dicom.attributes import attribute
+from pypx.dicom.matching import matches, matching_value
 from pypx.dicom.node import Node
-from pypx.dicom.query import Level, Query, matching_value
+from pypx.dicom.query import Level, Query
 from pypx.errors import InvalidValue, UnknownAttribute
 
 TODAY = date(2026, 3, 1)
@@ -36,7 +37,17 @@ def test_dates(text: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2020-13-45", "20200231", "2020", "tomorrow", "20200101-2020", "*", "２０２００１０１"]
+    "text",
+    [
+        "2020-13-45",
+        "20200231",
+        "2020",
+        "tomorrow",
+        "20200101-2020",
+        "*",
+        "２０２００１０１",
+        "20201231-20200101",
+    ],
 )
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match="StudyDate"):
@@ -57,6 +68,97 @@ def test_what_is_no_uid_is_refused(text: str) -> None:
 def test_control_characters_are_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match="control character"):
         matching_value("PatientName", text, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("AccessionNumber", "x" * 17),
+        ("PatientID", "x" * 65),
+        ("PatientName", "x" * 65),
+        ("PatientSex", "male"),
+        ("Modality", "mr"),
+        ("PerformedStationAETitle", "x" * 17),
+        ("SeriesNumber", "three"),
+        ("NumberOfStudyRelatedInstances", "1.5"),
+        ("StudyTime", "noon"),
+    ],
+)
+def test_a_value_that_its_vr_cannot_hold_is_refused(name: str, text: str) -> None:
+    with pytest.raises(InvalidValue, match=name):
+        matching_value(name, text, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PatientName", "山田^太郎=Yamada^Tarou"),
+        ("PatientName", "O'Brien^$(id)"),
+        ("StudyDescription", "br]ack[et, with 'quotes' and `ticks`"),
+        ("Modality", "CT\\MR"),
+        ("ModalitiesInStudy", "?T"),
+        ("StudyTime", "080000-120000"),
+        ("SeriesNumber", "3"),
+    ],
+)
+def test_any_other_text_goes_to_the_pacs_as_it_is(name: str, text: str) -> None:
+    assert matching_value(name, text, TODAY) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "answered"),
+    [
+        ("PatientName", "M*", "Müller^Jürgen"),
+        ("PatientName", "muller^*", "Müller^Jürgen"),
+        ("PatientName", "MÜLLER^JÜRGEN", "Müller^Jürgen^^"),
+        ("PatientName", "Yamada^*", "山田^太郎=Yamada^Tarou"),
+        ("PatientName", "山田*", "Yamada^Tarou=山田^太郎"),
+        ("PatientID", "X?", "X1"),
+        ("PatientID", "*", ""),
+        ("PatientID", "[1]*", "[1]23"),
+        ("StudyDate", "20200101", "20200101"),
+        ("StudyDate", "20200101-", "20200101"),
+        ("StudyDate", "-20200101", "20200101"),
+        ("StudyDate", "20200101-20201231", "20200615"),
+        ("StudyDate", "20200101", "2020.01.01"),
+        ("StudyTime", "080000-120000", "0930"),
+        ("StudyTime", "0800-1200", "120000.5"),
+        ("Modality", "CT\\MR", "MR"),
+        ("ModalitiesInStudy", "MR", "CT\\MR"),
+        ("StudyDescription", "a\\b", "a\\b"),
+        ("StudyDescription", "HEAD*", "head\nwith a line break"),
+        ("StudyInstanceUID", "1.2\\1.3", "1.3"),
+        ("SeriesNumber", "3", "03"),
+    ],
+)
+def test_what_fits(name: str, asked: str, answered: str) -> None:
+    assert matches(name, asked, answered)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "answered"),
+    [
+        ("PatientName", "M*", "Smith^Anna"),
+        ("PatientID", "X?", "X12"),
+        ("PatientID", "X1", ""),
+        ("PatientID", "X.", "X1"),
+        ("StudyDate", "20200101", "20200102"),
+        ("StudyDate", "20200101-20201231", "20210101"),
+        ("StudyDate", "20200101-", "20191231"),
+        ("StudyDate", "20200101", ""),
+        ("StudyTime", "080000-120000", "130000"),
+        ("Modality", "CT", "MR"),
+        ("StudyInstanceUID", "1.2", "1.20"),
+        ("SeriesNumber", "3", "30"),
+        ("SeriesNumber", "3", "three"),
+    ],
+)
+def test_what_does_not_fit(name: str, asked: str, answered: str) -> None:
+    assert not matches(name, asked, answered)
+
+
+def test_many_wildcards_take_no_time() -> None:
+    assert not matches("StudyDescription", "*a" * 30 + "*b", "a" * 64)
 
 
 def test_a_query_in_ascii_asks_for_the_character_set_and_does_not_claim_one() -> None:

@@ -34,7 +34,7 @@ class FindRequest:
         The PACS.
     matching : mapping of str to str
         Keyword (or gggg,eeee) to the value that answers must match, as of
-        :func:`pypx.dicom.query.matching_value`.
+        :func:`pypx.dicom.matching.matching_value`.
     returning : sequence of str
         Keywords to ask for beside the usual ones.
     study_only : bool

@@ -44,7 +44,7 @@ def matching_of(options: Mapping[str, Any]) -> dict[str, str]:
     """
     from datetime import date
 
-    from pypx.dicom.query import matching_value
+    from pypx.dicom.matching import matching_value
 
     today = date.today()
     return {

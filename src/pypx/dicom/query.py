@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 from pydicom.dataset import Dataset
 
 from pypx.dicom.attributes import Attribute, attribute
-from pypx.dicom.uid import is_uid
 from pypx.errors import InvalidValue
 
 
@@ -56,8 +53,6 @@ SERIES_KEYWORDS = (
 )
 _STUDY_LEVEL = frozenset(STUDY_KEYWORDS)
 
-_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
-
 
 def belongs_to_study(asked: Attribute) -> bool:
     """Whether an attribute is one of a study or its patient rather than of a series."""
@@ -72,7 +67,8 @@ class Query:
     ----------
     level : Level
     matching : mapping of str to str
-        Keyword (or gggg,eeee) to the value that answers must match; see :func:`matching_value`.
+        Keyword (or gggg,eeee) to the value that answers must match, as
+        :func:`pypx.dicom.matching.matching_value` gives it.
     returning : sequence of str
         Keywords of the attributes that answers shall hold besides.
     """
@@ -110,81 +106,3 @@ def _number(asked: Attribute, value: str) -> int | float | None:
         return float(value) if asked.vr in ("FL", "FD") else int(value)
     except ValueError as error:
         raise InvalidValue(f"{asked.keyword} takes a number, not {value!r}") from error
-
-
-def matching_value(name: str, text: str, today: date) -> str:
-    """A value as a person gives it, as the value that a query sends (PS3.4, C.2.2.2).
-
-    Parameters
-    ----------
-    name : str
-        Keyword or gggg,eeee of the attribute.
-    text : str
-        For dates YYYYMMDD, YYYY/MM/DD, YYYY-MM-DD, ranges of them with a dash, today, yesterday, last-N-days.
-        For UIDs one or several, with commas or backslashes between.
-    today : datetime.date
-        What "today" means.
-
-    Raises
-    ------
-    InvalidValue, UnknownAttribute
-    """
-    asked = attribute(name)
-    if any(character < " " or character == "\x7f" for character in text):
-        raise InvalidValue(
-            f"{asked.keyword} cannot hold a control character", "Write ? for a character you cannot type."
-        )
-    if asked.vr == "UI":
-        return _uids(asked, text)
-    if asked.vr == "DA":
-        return _dates(asked, text, today)
-    return text
-
-
-def _uids(asked: Attribute, text: str) -> str:
-    uids = [part.strip() for part in text.replace("\\", ",").split(",") if part.strip()]
-    for uid in uids:
-        if not is_uid(uid):
-            raise InvalidValue(
-                f"{asked.keyword} {uid!r} is not a UID", "A UID is digits and dots, 64 at most."
-            )
-    return "\\".join(uids)
-
-
-def _dates(asked: Attribute, text: str, today: date) -> str:
-    words = {"today": 0, "yesterday": 1}
-    text = text.strip()
-    if text in words:
-        return f"{today - timedelta(days=words[text]):%Y%m%d}"
-    if text.startswith("last-") and text.endswith("-days") and text[5:-5].isdigit():
-        return f"{today - timedelta(days=int(text[5:-5])):%Y%m%d}-"
-    begin, dash, end = _split_range(text)
-    return f"{_date(asked, begin)}{dash}{_date(asked, end)}"
-
-
-def _split_range(text: str) -> tuple[str, str, str]:
-    """Begin, dash and end of a range whose dates may have dashes of their own."""
-    if text.count("-") in (1, 5):
-        middle = text.index("-") if text.count("-") == 1 else [i for i, c in enumerate(text) if c == "-"][2]
-        return text[:middle], "-", text[middle + 1 :]
-    if text.count("-") == 3 and text.startswith("-"):
-        return "", "-", text[1:]
-    if text.count("-") == 3 and text.endswith("-"):
-        return text[:-1], "-", ""
-    return text, "", ""
-
-
-def _date(asked: Attribute, text: str) -> str:
-    digits = text.strip().replace("-", "").replace("/", "").replace(".", "")
-    if not digits:
-        return ""
-    written = _DATE.fullmatch(digits)
-    try:
-        if written:
-            return f"{date(int(written[1]), int(written[2]), int(written[3])):%Y%m%d}"
-    except ValueError:
-        pass  # as 20200231: no such day, the same to say as for what is no date at all
-    raise InvalidValue(
-        f"{asked.keyword} {text!r} is not a date",
-        "Write YYYYMMDD, YYYY-MM-DD, a range as 20200101-20201231, or today, yesterday, last-7-days.",
-    )

@@ -83,7 +83,7 @@ def legal_component(text: str) -> str:
     return name if len(name) <= COMPONENT_BYTES else distinct_component(name, text)
 
 
-def distinct_component(name: str, text: str) -> str:
+def distinct_component(name: str, text: str, digits: int = 32) -> str:
     """A component with a digest of a text before its extension, never longer than 255 bytes.
 
     Parameters
@@ -92,8 +92,10 @@ def distinct_component(name: str, text: str) -> str:
         A legal component, of any length.
     text : str
         What tells this one from others of the same name.
+    digits : int
+        How many hexadecimal digits of the digest, up to 64: few where a caller sees that the name is free.
     """
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
     match = _EXTENSION.search(name)
     extension = match[0] if match else ""
     stem = name[: len(name) - len(extension)]

@@ -146,8 +146,10 @@ def elements(source: Source, position: int, encoding: Encoding, depth: int = 0) 
                 vr = b""
                 length = long_length(window, offset + 4)[0]
         tag = group << 16 | number
-        if tag == 0 and depth == 0 and _only_zeros(source, position):
-            return
+        if tag == 0 and length == 0 and depth == 0:
+            if _only_zeros(source, position):
+                return
+            raise Damage("it has zeros where an element was due")
         end = start + length
         if length == UNDEFINED_LENGTH:
             end = _end_of_items(source, start, encoding, depth)

@@ -92,6 +92,8 @@ def opened(path: Path) -> Iterator[DicomFile]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise FileUnreadable(f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise FileUnreadable(f"{str(path)!r} is no path") from error
     try:
         yield _begin(path, descriptor)
     except Damage as damage:

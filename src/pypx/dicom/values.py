@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from threading import Lock
 
-from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+from pydicom.charset import convert_encodings, decode_bytes, default_encoding, python_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -37,8 +37,9 @@ _BULK_VRS = frozenset({"SQ", "OB", "OD", "OF", "OL", "OV", "OW"})
 
 _KNOWN_VRS = _ENCODED_VRS | _ASCII_VRS | _BULK_VRS | _NUMBERS.keys() | {"AT"}
 
-#: What pydicom makes of the defined terms; a data set may name any other codec of Python, some of them slow.
-_CODECS = frozenset(python_encoding.values())
+#: What pydicom makes of the defined terms. Its default, for ASCII and for terms that it does not know, would
+#: take any byte for Latin-1; and a data set may name any codec that Python has, some of them slow.
+_CODECS = frozenset(python_encoding.values()) - {default_encoding}
 
 _ESCAPE = b"\x1b"
 
@@ -47,7 +48,7 @@ _warnings_lock = Lock()
 
 
 def character_sets(dataset: Dataset) -> list[str]:
-    """The Python codecs that SpecificCharacterSet (0008,0005) names; UTF-8 where it names none we know."""
+    """The Python codecs that SpecificCharacterSet (0008,0005) names; UTF-8 for ASCII and unknown ones."""
     element: RawDataElement | DataElement | None = dataset.get_item(_SPECIFIC_CHARACTER_SET)
     declared = element.value if element is not None else None
     if isinstance(declared, bytes):

@@ -19,7 +19,7 @@ from pypx.printable import printable
 _OF_THE_DAY = frozenset({"PatientAge", "PatientSize", "PatientWeight"})
 
 _BETWEEN = "  "
-_LEAST = 10
+_LEAST = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ _CLASS_OF_MODALITY = {
 
 def stable_uid(*parts: object) -> UID:
     """A valid UID that is always the same for the same parts (PS3.5, 9.1)."""
-    return generate_uid(entropy_srcs=["pypx", *(repr(part) for part in parts)])
+    # One text of all: generate_uid joins several without anything between, and (1, 11) became (11, 1).
+    return generate_uid(entropy_srcs=[f"pypx {parts!r}"])
 
 
 @dataclass

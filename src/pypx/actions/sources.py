@@ -36,7 +36,7 @@ class SourceFiles:
     recursive: bool = False
 
     def files(self, leaving_out: Collection[Path] = ()) -> Iterator[Path]:
-        """The files, those of one directory in the order of their names; read from the disk as they are asked for.
+        """The files, those of one directory in the order of their names; listed as they are asked for.
 
         Parameters
         ----------

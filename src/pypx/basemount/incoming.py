@@ -60,6 +60,9 @@ class IncomingDirectory:
             path = parent / f"{purpose}-{secrets.token_hex(8)}"
             try:
                 path.mkdir(mode=0o700, parents=True)
+            except FileNotFoundError:
+                # Somebody clears away the parent, which is empty, as fast as it is made.
+                continue
             except OSError as error:
                 raise unusable(error, path) from error
             # Another process may see the directory before it is locked, and take it for abandoned.

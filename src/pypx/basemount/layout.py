@@ -20,9 +20,6 @@ from pypx.basemount.incoming import IncomingDirectory, abandoned
 from pypx.basemount.trouble import unusable
 from pypx.errors import BasemountUnusable
 
-#: Copies on their way into data/. No naming template gives a name with a ~ in it.
-_STAGING = ".incoming~"
-
 
 @dataclass(frozen=True, slots=True)
 class Basemount:
@@ -71,11 +68,6 @@ class Basemount:
     @property
     def services(self) -> Path:
         return self.root / "services"
-
-    @property
-    def staging(self) -> Path:
-        """Where copies are completed before they get their name: always on the filesystem of data/."""
-        return self.data / _STAGING
 
     def prepare(self) -> None:
         """Make the directories that are missing, for the owner alone, and see that all can be written.

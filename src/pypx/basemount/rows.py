@@ -20,11 +20,13 @@ def storable(text: str) -> str:
 
 
 def texts(values: Mapping[str, str], keywords: Iterable[str]) -> dict[str, str]:
-    return {keyword: values.get(keyword, "") for keyword in keywords}
+    """The attributes' texts, "" for those that are not there."""
+    return {keyword: storable(values.get(keyword, "")) for keyword in keywords}
 
 
 def patient_key(values: Mapping[str, str]) -> str:
-    described = "\0".join(values.get(keyword, "") for keyword in schema.PATIENT_ATTRIBUTES)
+    """What tells patients as described apart: a digest of the description."""
+    described = "\0".join(texts(values, schema.PATIENT_ATTRIBUTES).values())
     return hashlib.sha256(described.encode()).hexdigest()[:32]
 
 
@@ -49,6 +51,10 @@ def of_quarantined(file: QuarantinedFile) -> dict[str, Any]:
         "reason": storable(file.reason),
         "time": now().isoformat(timespec="microseconds"),
     }
+
+
+def of_folder(name: str, patient_id: str) -> dict[str, str]:
+    return {"name": name, "PatientID": storable(patient_id)}
 
 
 def of_event(event: Event) -> dict[str, Any]:

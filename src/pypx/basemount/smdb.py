@@ -136,10 +136,20 @@ class Catalogue:
         self,
         instances: Sequence[PackedInstance],
         quarantined: Sequence[QuarantinedFile] = (),
+        restored: Sequence[PackedInstance] = (),
     ) -> set[tuple[str, str]]:
         """Write down, in one transaction, instances that have their place and files in quarantine.
 
         The events ``received`` and ``packed`` of their series are written with them.
+
+        Parameters
+        ----------
+        instances : sequence of PackedInstance
+            That are in data/.
+        quarantined : sequence of QuarantinedFile
+            That are in quarantine/.
+        restored : sequence of PackedInstance
+            That are in data/ again, after the file that the catalogue knew was gone.
 
         Returns
         -------
@@ -147,7 +157,7 @@ class Catalogue:
             The keys of those instances that were not known before. Of the others another process, or an
             earlier run, has written an instance under the same key, perhaps with another path.
         """
-        if not instances and not quarantined:
+        if not instances and not quarantined and not restored:
             return set()
         # Sorted, so that two processes never wait for each other's rows in a circle.
         ordered = sorted(instances, key=lambda instance: instance.key)
@@ -164,31 +174,33 @@ class Catalogue:
                 [file for file in quarantined if file.name in names],
             )
             self._put(connection, schema.event, list(arrivals))
+            for instance in sorted(restored, key=lambda instance: instance.key):
+                _replace(connection, instance)
         return keys
 
-    def claim_folder(self, name: str, patient_id: str) -> str:
-        """Whose directory at the top of data/ this is; this patient's where it was nobody's.
+    def claim_folders(self, claims: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Make directories at the top of data/ their patients', as far as they are nobody else's.
 
         Parameters
         ----------
-        name : str
-            Of the directory.
-        patient_id : str
-            PatientID (0010,0020) of the patient who asks for it.
+        claims : collection of (str, str)
+            Name of a directory and PatientID (0010,0020); of several for one name the first has it.
 
         Returns
         -------
-        str
-            The PatientID of the patient it belongs to.
+        set of (str, str)
+            Those claims whose directory is the patient's now, or was already.
         """
-        query = select(schema.folder.c.PatientID).where(schema.folder.c.name == name)
+        names = {name for name, _ in claims}
         with self._database.reading() as connection:
-            owner: str | None = connection.scalar(query) if connection else None
-        if owner is not None:
-            return owner
-        with self._database.writing() as connection:
-            self._put(connection, schema.folder, [{"name": name, "PatientID": patient_id}])
-            return str(connection.scalars(query).one())
+            owners = _owners(connection, names) if connection else {}
+        nobodys = [claim for claim in claims if claim[0] not in owners]
+        if nobodys:
+            nobodys.sort(key=lambda claim: claim[0])
+            with self._database.writing() as connection:
+                self._put(connection, schema.folder, [rows.of_folder(*claim) for claim in nobodys])
+                owners = _owners(connection, names)
+        return {(name, patient) for name, patient in claims if owners[name] == rows.storable(patient)}
 
     def _describe(self, connection: Connection, instances: Iterable[PackedInstance]) -> None:
         patients: dict[str, dict[str, str]] = {}
@@ -245,3 +257,22 @@ def _held(connection: Connection, sop_uids: Sequence[str]) -> Iterator[HeldInsta
     )
     for row in connection.execute(query):
         yield HeldInstance(*row)
+
+
+def _replace(connection: Connection, instance: PackedInstance) -> None:
+    sop_uid, variant = instance.key
+    table = schema.instance
+    connection.execute(
+        table.update()
+        .where(table.c.SOPInstanceUID == sop_uid, table.c.variant == variant)
+        .values(rows.of_instance(instance))
+    )
+
+
+def _owners(connection: Connection, folders: Collection[str]) -> dict[str, str]:
+    table = schema.folder.c
+    owners: dict[str, str] = {}
+    for chunk in _chunks(folders):
+        found = connection.execute(select(table.name, table.PatientID).where(table.name.in_(chunk)))
+        owners.update((row[0], row[1]) for row in found)
+    return owners

@@ -1,0 +1,261 @@
+"""A batch is placed, written down, and only then are the old names removed.
+
+What is killed in between leaves the old name, and the next run finds the rest as it was left: a file that
+has its place but is not in the catalogue is adopted, not stored again.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from pypx.actions.repack.candidate import Candidate
+from pypx.actions.repack.outcome import Fate, Outcome, Source
+from pypx.actions.repack.reading import Reading
+from pypx.actions.repack.shelf import Shelf, Shelved
+from pypx.basemount.layout import Basemount
+from pypx.basemount.placing import Placer
+from pypx.basemount.quarantine import quarantine
+from pypx.basemount.records import PackedInstance, QuarantinedFile
+from pypx.basemount.smdb import Catalogue
+from pypx.basemount.templates import TreeTemplates
+from pypx.basemount.trouble import unusable
+from pypx.dicom.remains import surviving_identifiers
+from pypx.errors import FileDamaged, FileUnreadable, NotDicom, PypxError
+
+logger = logging.getLogger("pypx.repack")
+
+#: After one of these the next file would fare no better.
+_HOPELESS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
+)
+
+_SERIES = ("StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality")
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What was done with one file, before it is written down."""
+
+    reading: Reading
+    outcome: Outcome
+    shelved: Shelved | None = None
+    quarantined: QuarantinedFile | None = None
+
+    @property
+    def instance(self) -> PackedInstance | None:
+        return self.shelved.instance if self.shelved else None
+
+    @property
+    def is_restored(self) -> bool:
+        return self.shelved is not None and self.shelved.is_restored
+
+
+class Batches:
+    """Settles one batch after another; one for each run.
+
+    Parameters
+    ----------
+    basemount : Basemount
+        Where the files go.
+    catalogue : Catalogue
+        Of it.
+    templates : TreeTemplates
+        The names in data/.
+    source : Source
+        Whether the files go once their instances are safe.
+    data, quarantine : Placer
+        Of these two trees.
+    """
+
+    def __init__(
+        self,
+        basemount: Basemount,
+        catalogue: Catalogue,
+        templates: TreeTemplates,
+        source: Source,
+        data: Placer,
+        quarantine: Placer,
+    ) -> None:
+        self._catalogue = catalogue
+        self._takes = source is Source.TAKE
+        self._placers = (data, quarantine)
+        self._quarantine = quarantine
+        self._shelf = Shelf(data, catalogue, templates)
+        self._data_tree, self._quarantine_tree, self._incoming_tree = (
+            Path(os.path.realpath(tree))
+            for tree in (basemount.data, basemount.quarantine, basemount.incoming)
+        )
+        self._tree_of = lru_cache(maxsize=1024)(self._find_tree)
+
+    def settle(self, batch: Sequence[Reading]) -> Iterator[Outcome]:
+        """Place the files of a batch, write that down, remove what is to go.
+
+        Raises
+        ------
+        BasemountUnusable
+            When nothing more can be placed. What was placed before is written down.
+        CatalogueLocked, CatalogueDamaged
+            When it cannot be written down. The next run adopts what was placed.
+        """
+        while batch:
+            settled, hopeless = self._place(batch)
+            for placer in self._placers:
+                placer.sync()
+            settled, beaten = self._write_down(settled)
+            for one in settled:
+                self._remove_source(one)
+                yield one.outcome
+            if hopeless:
+                raise hopeless
+            batch = beaten
+
+    def _place(self, batch: Sequence[Reading]) -> tuple[list[_Settled], PypxError | None]:
+        """Place as much as can be; why that is not all."""
+        candidates = [Candidate(one.path, one.header) if one.header else None for one in batch]
+        self._shelf.prepare([candidate for candidate in candidates if candidate])
+        settled: list[_Settled] = []
+        for reading, candidate in zip(batch, candidates, strict=True):
+            path = reading.path
+            try:
+                settled.append(self._settle(reading, candidate))
+            except (FileDamaged, FileUnreadable, NotDicom) as error:
+                # It changed while we were at it.
+                settled.append(self._refuse(Reading(path, error=error)))
+            except OSError as error:
+                if _is_readable(path) and error.errno in _HOPELESS:
+                    return settled, unusable(error, Path(error.filename2 or error.filename or path))
+                settled.append(self._refuse(Reading(path, error=_unreadable(path, error))))
+        return settled, None
+
+    def _settle(self, reading: Reading, candidate: Candidate | None) -> _Settled:
+        if candidate is None:
+            return self._refuse(reading)
+        stays = not self._takes or self._is_ours(reading.path)
+        shelved = self._shelf.put(candidate, keep=stays)
+        size = candidate.header.size if shelved.fate is not Fate.DUPLICATE else 0
+        outcome = Outcome(reading.path, shelved.fate, _series(candidate.values), size)
+        return _Settled(reading, outcome, shelved)
+
+    def _refuse(self, reading: Reading) -> _Settled:
+        """What is not stored: damaged, something else than DICOM, or gone."""
+        path, error = reading.path, reading.error
+        is_incoming = self._tree_of(path.parent) == self._incoming_tree
+        if isinstance(error, NotDicom) and not (self._takes and is_incoming and _is_regular(path)):
+            logger.info("%s; left out", error.message)
+            return _Settled(reading, Outcome(path, Fate.SKIPPED, {}, error=error))
+        if error is None or isinstance(error, FileUnreadable):
+            fate = Fate.FAILED if os.path.lexists(path) else Fate.SKIPPED
+            logger.log(
+                logging.WARNING if fate is Fate.FAILED else logging.INFO, "%s", error and error.message
+            )
+            return _Settled(reading, Outcome(path, fate, {}, error=error))
+        return self._put_into_quarantine(reading, error, moves=self._takes and is_incoming)
+
+    def _put_into_quarantine(self, reading: Reading, error: PypxError, *, moves: bool) -> _Settled:
+        identifiers = surviving_identifiers(reading.path)
+        if self._tree_of(reading.path.parent) == self._quarantine_tree:
+            target = reading.path
+        else:
+            target = quarantine(self._quarantine, reading.path, error, keep=not moves)
+        logger.warning("%s; it is kept as %s", error.message, target)
+        outcome = Outcome(
+            reading.path, Fate.QUARANTINED, _series(identifiers), error=error, quarantined=target
+        )
+        record = QuarantinedFile(
+            name=target.name,
+            reason=error.message,
+            sop_uid=identifiers.get("SOPInstanceUID", ""),
+            series_uid=identifiers.get("SeriesInstanceUID", ""),
+            study_uid=identifiers.get("StudyInstanceUID", ""),
+        )
+        return _Settled(reading, outcome, quarantined=record)
+
+    def _write_down(self, settled: Sequence[_Settled]) -> tuple[list[_Settled], list[Reading]]:
+        """Commit; what is settled by it, and what is to be done again since another process was faster."""
+        additions = [one.instance for one in settled if one.instance and not one.is_restored]
+        new = self._catalogue.add(
+            additions,
+            [one.quarantined for one in settled if one.quarantined],
+            [one.instance for one in settled if one.instance and one.is_restored],
+        )
+        beaten = {instance.key for instance in additions} - new
+        if not beaten:
+            return list(settled), []
+        winners = {
+            (held.sop_uid, held.variant): held.path
+            for rivals in self._catalogue.held({sop_uid for sop_uid, _ in beaten}).values()
+            for held in rivals
+        }
+        kept: list[_Settled] = []
+        again: list[Reading] = []
+        for one in settled:
+            if not one.instance or one.is_restored or one.instance.key not in beaten:
+                kept.append(one)
+            elif winners.get(one.instance.key) == one.instance.path:
+                # It is this very file that the other has written down.
+                kept.append(replace(one, outcome=replace(one.outcome, fate=Fate.DUPLICATE, size=0)))
+            else:
+                if one.shelved and one.shelved.is_created:
+                    one.shelved.target.unlink(missing_ok=True)
+                again.append(one.reading)
+        return kept, again
+
+    def _remove_source(self, one: _Settled) -> None:
+        path = one.reading.path
+        if not self._takes:
+            return
+        if one.shelved:
+            if self._is_ours(path) or _is_only_name(path, one.shelved):
+                return
+        elif not one.quarantined or self._tree_of(path.parent) != self._incoming_tree:
+            return
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("%s is safe in data/, but cannot be removed (%s)", path, error.strerror)
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether it is kept in data/ or quarantine/ already."""
+        return self._tree_of(path.parent) in (self._data_tree, self._quarantine_tree)
+
+    def _find_tree(self, directory: Path) -> Path | None:
+        real = Path(os.path.realpath(directory))
+        trees = (self._data_tree, self._quarantine_tree, self._incoming_tree)
+        return next((tree for tree in trees if real.is_relative_to(tree)), None)
+
+
+def _series(values: Mapping[str, str]) -> dict[str, str]:
+    return {keyword: values.get(keyword, "") for keyword in _SERIES}
+
+
+def _unreadable(path: Path, error: OSError) -> FileUnreadable:
+    return FileUnreadable(f"{path} cannot be stored ({error.strerror or error})")
+
+
+def _is_readable(path: Path) -> bool:
+    return os.access(path, os.R_OK, effective_ids=True)
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_only_name(path: Path, shelved: Shelved) -> bool:
+    """Whether removing this name would remove the instance, because a mount shows data/ in two places."""
+    if shelved.is_created:
+        return False
+    try:
+        status = path.stat()
+        return status.st_nlink == 1 and os.path.samestat(status, shelved.target.stat())
+    except OSError:
+        return False

@@ -1,0 +1,56 @@
+"""What becomes of one file."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pypx.errors import PypxError
+
+
+class Source(enum.Enum):
+    """What is to become of the files once their instances are safe: they go, or they stay."""
+
+    TAKE = "take"
+    KEEP = "keep"
+
+
+class Fate(enum.Enum):
+    """What became of a file."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    QUARANTINED = "quarantined"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        As it was named.
+    fate : Fate
+        ``CONFLICT`` is stored as well, beside other content of the same SOP Instance UID.
+    series : mapping of str to str
+        The attributes of its series, as far as they could be read.
+    size : int
+        Bytes that were stored.
+    error : PypxError or None
+        What is wrong with it.
+    quarantined : pathlib.Path or None
+        Where it is in quarantine/.
+    """
+
+    path: Path
+    fate: Fate
+    series: Mapping[str, str]
+    size: int = 0
+    error: PypxError | None = None
+    quarantined: Path | None = None

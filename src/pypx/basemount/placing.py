@@ -1,0 +1,205 @@
+"""Files get their names: linked where that may be, copied where not, never over something that is there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from pypx.basemount.incoming import IncomingDirectory, abandoned
+
+#: What a filesystem says that has no hard links, or not between these two names.
+_CANNOT_LINK = frozenset(
+    {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
+)
+
+#: Where copies are completed: below the tree, so on its filesystem. No naming template gives a name with a ~.
+_STAGING = ".incoming~"
+
+
+class Placer:
+    """Puts files into one tree; a context manager.
+
+    A name appears with all of its content or not at all, and what a killed process had begun is cleared away
+    by the next.
+
+    Parameters
+    ----------
+    tree : pathlib.Path
+        The top of the tree.
+    lock : pathlib.Path
+        A file to take turns by on filesystems without hard links, the same for all processes.
+    """
+
+    def __init__(self, tree: Path, lock: Path) -> None:
+        self.tree = tree
+        self._lock = lock
+        self._staging: IncomingDirectory | None = None
+        self._staged = 0
+        self._made: set[Path] = set()
+        self._unsynced: set[Path] = set()
+
+    def __enter__(self) -> Placer:
+        for left in abandoned(self.tree / _STAGING):
+            for file in left.files():
+                file.unlink()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if self._staging:
+            self._staging.release()
+        try:
+            (self.tree / _STAGING).rmdir()
+        except OSError:
+            # Another process copies there, or nobody ever did.
+            pass
+
+    def place(self, source: Path, target: Path, *, keep: bool) -> None:
+        """Give a file its name in the tree.
+
+        Parameters
+        ----------
+        source : pathlib.Path
+            Stays where it is; remove it when what is recorded of the target is safe.
+        target : pathlib.Path
+            In the tree; its directories are made.
+        keep : bool
+            Whether the source is to live on beside the target. If so it is copied, since an edit of the one
+            must not change the other.
+
+        Raises
+        ------
+        FileExistsError
+            When something has that name already. It stays as it is.
+        FileNotFoundError
+            When the source is gone.
+        OSError
+            When it cannot be done; nothing of the target is there then.
+        """
+        self._make(target.parent)
+        if not keep and _is_free_to_link(source):
+            try:
+                os.link(source, target, follow_symlinks=False)
+                return
+            except FileNotFoundError:
+                # Somebody has cleared away the directory; or it is the source that is gone: we fail below.
+                self._made.clear()
+                self._make(target.parent)
+            except OSError as error:
+                if error.errno not in _CANNOT_LINK:
+                    raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        staged = self._stage()
+        try:
+            _copy(source, staged, durable=not keep)
+            self._reveal(staged, target)
+        finally:
+            staged.unlink(missing_ok=True)
+        if not keep:
+            self._unsynced.add(target.parent)
+
+    def write(self, content: bytes, target: Path) -> None:
+        """Make a file with this content.
+
+        Raises
+        ------
+        FileExistsError
+            When something has that name already.
+        OSError
+            When it cannot be done.
+        """
+        self._make(target.parent)
+        staged = self._stage()
+        try:
+            staged.write_bytes(content)
+            self._reveal(staged, target)
+        finally:
+            staged.unlink(missing_ok=True)
+
+    def sync(self) -> None:
+        """Return when what was copied to stand in for its source would outlast a loss of power."""
+        for directory in self._unsynced:
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._unsynced.clear()
+
+    def _make(self, directory: Path) -> None:
+        if directory not in self._made:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._made.add(directory)
+
+    def _stage(self) -> Path:
+        if self._staging is None:
+            self._staging = IncomingDirectory.claim(self.tree / _STAGING, "copy")
+        self._staged += 1
+        return self._staging.path / str(self._staged)
+
+    def _reveal(self, staged: Path, target: Path) -> None:
+        try:
+            os.link(staged, target)
+        except OSError as error:
+            if error.errno not in _CANNOT_LINK:
+                raise
+            with _turn(self._lock):
+                if os.path.lexists(target):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+                staged.rename(target)
+
+
+def _is_free_to_link(source: Path) -> bool:
+    """Whether it is a file with no other name, by which somebody could change it later."""
+    status = source.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
+def _copy(source: Path, target: Path, *, durable: bool) -> None:
+    with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
+        if not _copied_by_kernel(reader.fileno(), writer.fileno()):
+            reader.seek(0)
+            writer.seek(0)
+            writer.truncate()
+            shutil.copyfileobj(reader, writer, 1024 * 1024)
+        if durable:
+            os.fsync(writer.fileno())
+
+
+def _copied_by_kernel(reader: int, writer: int) -> bool:
+    """Copy without the bytes passing through here; filesystems that share blocks do not even copy them."""
+    left = os.fstat(reader).st_size
+    try:
+        while left > 0:
+            copied = os.copy_file_range(reader, writer, left)
+            if copied == 0:
+                return False
+            left -= copied
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def _turn(lock: Path) -> Iterator[None]:
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -168,6 +168,14 @@ class RequestFailed(PypxError):
     cure = "The status says why; ask the PACS administrator to look into the PACS's log for this moment."
 
 
+class ResultsCapped(RequestFailed):
+    """The PACS stopped before it had sent all matches (status A700 or FE00)."""
+
+    code = "results-capped"
+    cause = "The PACS has more matches than it is willing to send."
+    cure = "Narrow the query, for example with --StudyDate, and ask in several parts."
+
+
 class MoveDestinationUnknown(RequestFailed):
     """C-MOVE refused: move destination unknown (status A801)."""
 
@@ -269,3 +277,27 @@ class MediaDirectory(NotDicom):
 
     code = "media-directory"
     cause = "A file is a DICOMDIR, which lists the files of a medium and holds no image."
+
+
+class ServiceKeyUnknown(UsageError):
+    """A key that services/*.json does not hold."""
+
+    code = "service-key-unknown"
+    cause = "A key was named that is not in the BASEMOUNT's services/."
+    cure = "Use one of the known keys, or add it with px-smdb."
+
+
+class ServicesUnreadable(PypxError):
+    """A file of services/ that is not JSON as the suite writes it."""
+
+    code = "services-unreadable"
+    cause = "A file in the BASEMOUNT's services/ is damaged or has another form."
+    cure = 'Correct it: {"<key>": {"<field>": "<value>"}}.'
+
+
+class InternalError(PypxError):
+    """A mistake in pypx itself."""
+
+    code = "internal"
+    cause = "pypx met something that its authors did not foresee."
+    cure = "Run again with --debugToDir DIR, and report it with the .log file from there."

@@ -6,9 +6,13 @@ Exit status: 0 all done; 1 it ran and something failed or is incomplete; 2 wrong
 from __future__ import annotations
 
 import json
+import logging
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -16,7 +20,7 @@ import click
 
 from pypx import __version__
 from pypx.cli import terminal
-from pypx.errors import Interrupted, PypxError, UsageError
+from pypx.errors import InternalError, Interrupted, PypxError, UsageError
 
 
 class Tool(click.Command):
@@ -44,6 +48,14 @@ class Tool(click.Command):
                 is_eager=True,
                 callback=_take_json_arguments,
                 help='Options as one JSON object, {"option": value}; the command line wins.',
+            ),
+            click.Option(
+                ["--debugToDir", "debugToDir"],
+                metavar="DIR",
+                expose_value=False,
+                is_eager=True,
+                callback=_keep_debug,
+                help="Write what was asked and answered to files in this directory.",
             ),
             _printing_option(["-x", "--desc"], "Print this help with all examples.", _long_help),
             _printing_option(["-y", "--synopsis"], "Print the usage in one paragraph.", _synopsis),
@@ -102,6 +114,23 @@ def _take_json_arguments(context: click.Context, parameter: click.Parameter, tex
     context.default_map = {**(context.default_map or {}), **defaults}
 
 
+def _keep_debug(context: click.Context, parameter: click.Parameter, directory: str | None) -> None:
+    """Keep the log, and the JSON when it is there, in files of this run's own."""
+    if directory is None:
+        return
+    stem = (
+        Path(directory).expanduser() / f"{context.info_name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    )
+    try:
+        stem.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        terminal.keep_log(stem.with_suffix(".log"))
+    except OSError as error:
+        raise click.BadParameter(
+            f"{directory} cannot be written ({error.strerror}).", context, parameter
+        ) from error
+    context.obj = stem.with_suffix(".json")
+
+
 def _nearest(name: str, known: Mapping[str, object]) -> list[str]:
     from difflib import get_close_matches
 
@@ -140,6 +169,10 @@ def run(tool: Tool, arguments: Sequence[str] | None = None) -> NoReturn:
     except PypxError as error:
         fail(name, error)
         status = error.exit_status
+    except Exception as error:  # noqa: BLE001  (the one place where a mistake of ours is caught)
+        logging.getLogger("pypx").debug("internal error", exc_info=True)
+        fail(name, InternalError(f"{type(error).__name__}: {error}"))
+        status = InternalError.exit_status
     sys.exit(status or 0)
 
 
@@ -160,6 +193,11 @@ def fail(tool: str, error: PypxError) -> None:
 
 def write_json(value: object) -> None:
     """One JSON document on stdout, readable where a person looks at it."""
+    context = click.get_current_context(silent=True)
+    if context and isinstance(context.obj, Path):
+        descriptor = os.open(context.obj, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as kept:
+            json.dump(value, kept, ensure_ascii=False, indent=2)
     terminal.write_stdout(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.options import catalogue_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.query import matching_of, query_options
 
@@ -27,6 +28,16 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
 @click.option(
     "--QueryReturnTags", "QueryReturnTags", metavar="A,B", help="Attributes to ask for beside the usual ones."
 )
+@click.option("--limit", "limit", type=click.IntRange(1), metavar="N", help="Stop after so many studies.")
+@click.option(
+    "--jobs",
+    "jobs",
+    type=click.IntRange(1, 32),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Associations side by side for the series of many studies.",
+)
 @click.option(
     "--timeout",
     "timeout",
@@ -37,11 +48,9 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
     help="Seconds without an answer after which the PACS is taken as hung.",
 )
 @binary_options("findscu")
-@click.option(
-    "--db", "db", metavar="LOGDIR", help="Log directory, handed on to the tools that read the JSON."
-)
+@catalogue_options
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
-def command(verbosity: int | None, json: bool, timeout: float, **options: Any) -> None:
+def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Ask a PACS what it has: studies, and the series of each (C-FIND).
 
     At a terminal the answer is a report; piped, or with --json, it is JSON for the other tools.
@@ -56,9 +65,11 @@ def command(verbosity: int | None, json: bool, timeout: float, **options: Any) -
         matching=matching_of(options),
         returning=tags,
         study_only=options["StudyOnly"],
-        timeout=timeout,
+        limit=options["limit"],
+        jobs=options["jobs"],
+        timeout=options["timeout"],
         binaries=binaries_of(options),
-        arguments={name: value for name, value in options.items() if value not in (None, "", False)},
+        arguments={name: value for name, value in options.items() if value not in (None, "", False, ())},
     )
     with progress_bar() as progress:
         found = find(request, progress)
@@ -66,12 +77,15 @@ def command(verbosity: int | None, json: bool, timeout: float, **options: Any) -
         from pypx.actions.found import to_json
 
         edge.write_json(to_json(found))
-    elif not found.studies:
-        sys.stderr.write("No study matches.\n")
-    else:
+    elif found.studies:
         from pypx.cli.report import show_report
 
         show_report([found])
+    else:
+        sys.stderr.write("No study matches.\n")
+    if found.error:
+        terminal.say("px-find", f"{found.error.message}. {found.error.hint}")
+    return 1 if found.error else 0
 
 
 def main() -> NoReturn:

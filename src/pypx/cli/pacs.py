@@ -17,10 +17,13 @@ _BINARIES = ("echoscu", "findscu", "movescu", "getscu")
 
 
 def pacs_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--aet --aec --serverIP --serverPort``, or one word host:AEC:port."""
+    """``--PACS KEY``, one word host:AEC:port, or ``--aet --aec --serverIP --serverPort``; the last win."""
     for option in reversed(
         (
             click.argument("pacs", required=False, metavar="[HOST:AEC:PORT]"),
+            click.option(
+                "--PACS", "PACS", metavar="KEY", help="A key of the BASEMOUNT's services/pacs.json."
+            ),
             click.option("--aet", "aet", metavar="AET", help="Our AE title.  [default: CHRISLOCAL]"),
             click.option("--aec", "aec", metavar="AET", help="The AE title of the PACS."),
             click.option("--serverIP", "serverIP", metavar="HOST", help="Host name or address of the PACS."),
@@ -68,13 +71,13 @@ def node_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None = No
     """
     from pypx.dicom.node import DEFAULT_AE_TITLE, Node
 
-    known = {**_named(inherited or {}), **_named(options)}
+    known = {**_named(inherited or {}, inherited or {}), **_named(options, inherited or {})}
     calling = known.get("aet") or DEFAULT_AE_TITLE
     missing = [f"--{name}" for name in ("aec", "serverIP", "serverPort") if not known.get(name)]
     if missing:
         raise UsageError(
             f"Which PACS? {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
-            "Name it as host:AEC:port, or with --serverIP, --serverPort and --aec.",
+            "Name it as host:AEC:port, by --PACS KEY, or with --serverIP, --serverPort and --aec.",
         )
     try:
         port = int(known["serverPort"])
@@ -83,13 +86,24 @@ def node_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None = No
     return Node(str(known["serverIP"]), port, str(known["aec"]), str(calling))
 
 
-def _named(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What these options say of a PACS; the one-word form first, single options win over it."""
+def _named(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, Any]:
+    """What these options say of a PACS: the key, the one word over it, and single options over both."""
     from pypx.dicom.node import Node
 
     said: dict[str, Any] = {}
+    if options.get("PACS"):
+        said = _of_key(str(options["PACS"]), options, inherited)
     if options.get("pacs"):
         node = Node.parse(str(options["pacs"]))
-        said = {"serverIP": node.host, "serverPort": node.port, "aec": node.called_ae_title}
+        said |= {"serverIP": node.host, "serverPort": node.port, "aec": node.called_ae_title}
     names = ("aet", "aec", "serverIP", "serverPort")
     return said | {name: options[name] for name in names if options.get(name) not in (None, "")}
+
+
+def _of_key(key: str, options: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, Any]:
+    from pypx.basemount.services import fields_of
+    from pypx.cli.options import basemount_of
+
+    fields = fields_of(basemount_of(options, inherited), "pacs", key)
+    names = {"aet": "aet", "aec": "aec", "ip": "serverIP", "port": "serverPort"}
+    return {option: fields[field] for field, option in names.items() if fields.get(field)}

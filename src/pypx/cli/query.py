@@ -32,7 +32,13 @@ def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """One option for each of QUERY_OPTIONS."""
     for name in reversed(list(QUERY_OPTIONS)):
         command = click.option(f"--{name}", name, metavar="VALUE", help=QUERY_OPTIONS[name])(command)
-    return command
+    return click.option(
+        "--query",
+        "query",
+        multiple=True,
+        metavar="KEYWORD=VALUE",
+        help="Any other attribute, by keyword or gggg,eeee. May be given several times.",
+    )(command)
 
 
 def matching_of(options: Mapping[str, Any]) -> dict[str, str]:
@@ -40,15 +46,21 @@ def matching_of(options: Mapping[str, Any]) -> dict[str, str]:
 
     Raises
     ------
-    InvalidValue
+    InvalidValue, UnknownAttribute
     """
     from datetime import date
 
+    from pypx.dicom.attributes import attribute
     from pypx.dicom.matching import matching_value
+    from pypx.errors import InvalidValue
 
     today = date.today()
-    return {
-        name: matching_value(name, str(options[name]), today)
-        for name in QUERY_OPTIONS
-        if options.get(name) not in (None, "")
-    }
+    given = {name: str(options[name]) for name in QUERY_OPTIONS if options.get(name) not in (None, "")}
+    for text in options.get("query") or ():
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InvalidValue(
+                f"--query {text!r} is not KEYWORD=VALUE", "Write it as --query BodyPartExamined=HEAD."
+            )
+        given[attribute(name.strip()).keyword] = value
+    return {name: matching_value(name, value, today) for name, value in given.items()}

@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 from pypx.printable import printable, printable_text
@@ -71,7 +72,32 @@ def show_log(tool: str, verbosity: int | None) -> None:
     """
     if verbosity is None:
         verbosity = 1 if sys.stderr.isatty() else 0
+    handler = _Sentences(tool)
+    handler.setLevel(LEVELS[min(verbosity, len(LEVELS) - 1)])
+    _attach(handler)
+
+
+def keep_log(file: Path) -> None:
+    """Keep all that :mod:`pypx` logs, DCMTK's command lines and output among it, in a file of its own.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        Made for its owner alone: what DCMTK says can hold names of patients.
+
+    Raises
+    ------
+    OSError
+    """
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.DEBUG)
+    _attach(handler)
+
+
+def _attach(handler: logging.Handler) -> None:
     logger = logging.getLogger("pypx")
-    logger.handlers = [_Sentences(tool)]
+    logger.addHandler(handler)
     logger.propagate = False
-    logger.setLevel(LEVELS[min(verbosity, len(LEVELS) - 1)])
+    logger.setLevel(min(each.level for each in logger.handlers))

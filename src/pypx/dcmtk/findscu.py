@@ -17,8 +17,9 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from pypx.dcmtk import association, dimse, identifier
-from pypx.dcmtk.binaries import Binaries, Feature
-from pypx.dcmtk.process import Processes, shown
+from pypx.dcmtk.binaries import Feature
+from pypx.dcmtk.caller import Caller
+from pypx.dcmtk.process import shown
 from pypx.dicom.attributes import of_tag
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
@@ -35,7 +36,14 @@ _FINAL = re.compile(r"I: Received Final Find Response \((?P<status>.+)\)")
 _SPECIFIC_CHARACTER_SET = 0x00080005
 
 
-def argv(binary: str, node: Node, queries: Sequence[str], answers: str, timeout: float) -> tuple[str, ...]:
+def argv(
+    binary: str,
+    node: Node,
+    queries: Sequence[str],
+    answers: str,
+    timeout: float,
+    limit: int | None = None,
+) -> tuple[str, ...]:
     """The command line that sends these queries over one association.
 
     Parameters
@@ -50,6 +58,8 @@ def argv(binary: str, node: Node, queries: Sequence[str], answers: str, timeout:
         Directory to which each answer is written.
     timeout : float
         Seconds to wait for each answer.
+    limit : int, optional
+        Cancel each query after so many answers.
     """
     return (
         binary,
@@ -60,6 +70,7 @@ def argv(binary: str, node: Node, queries: Sequence[str], answers: str, timeout:
         "-sr",
         "-X",
         *("-od", answers),
+        *(("--cancel", str(limit)) if limit else ()),
         *association.address(node),
         *queries,
     )
@@ -170,42 +181,33 @@ def read_answer(path: Path) -> dict[str, str] | None:
 
 
 def find(
-    processes: Processes,
-    binaries: Binaries,
-    node: Node,
+    caller: Caller,
     queries: Sequence[Query],
-    timeout: float,
     on_answer: Callable[[Answer], None],
+    limit: int | None = None,
 ) -> Outcome:
     """Send queries and hand over each answer as it arrives.
 
     Parameters
     ----------
-    processes : Processes
-        To run findscu in.
-    binaries : Binaries
-    node : Node
-        The PACS.
+    caller : Caller
     queries : sequence of Query
-        At most LARGEST_BATCH; one association, where the installed release can do that.
-    timeout : float
-        Seconds of silence after which the PACS is taken as hung.
+        Sent over one association, where the installed release can do that and they are no more than
+        LARGEST_BATCH.
     on_answer : callable
         Gets each Answer, in the order of arrival.
+    limit : int, optional
+        Cancel each query after so many answers; some more may arrive all the same.
 
     Raises
     ------
     PypxError
         When the association failed, or ended before each query had its final response.
     """
-    size = LARGEST_BATCH
-    if len(queries) > 1 and not binaries.can(Feature.SEVERAL_FINDS):
-        size = 1
+    several = len(queries) > 1 and not caller.binaries.can(Feature.SEVERAL_FINDS)
     outcomes = [
-        _find_in_one_association(
-            processes, binaries.path("findscu"), node, batch, timeout, _with_offset(on_answer, start)
-        )
-        for start, batch in _batches(queries, size)
+        _find_in_one_association(caller, batch, _with_offset(on_answer, start), limit)
+        for start, batch in _batches(queries, 1 if several else LARGEST_BATCH)
     ]
     return Outcome(
         max(outcome.returncode for outcome in outcomes),
@@ -224,13 +226,9 @@ def _with_offset(on_answer: Callable[[Answer], None], start: int) -> Callable[[A
 
 
 def _find_in_one_association(
-    processes: Processes,
-    binary: str,
-    node: Node,
-    queries: Sequence[Query],
-    timeout: float,
-    on_answer: Callable[[Answer], None],
+    caller: Caller, queries: Sequence[Query], on_answer: Callable[[Answer], None], limit: int | None
 ) -> Outcome:
+    binary = caller.binaries.path("findscu")
     with TemporaryDirectory(prefix="px-find-") as scratch:
         answers = Path(scratch) / "answers"
         answers.mkdir()
@@ -238,9 +236,10 @@ def _find_in_one_association(
             identifier.write(query, Path(scratch) / f"{number:04d}.dcm")
             for number, query in enumerate(queries)
         ]
-        command = argv(binary, node, files, str(answers), timeout)
         reader = _Reader(answers, on_answer)
-        ended = processes.run(command, silence=timeout + association.SLACK, on_line=reader.take)
+        ended = caller.run(
+            argv(binary, caller.node, files, str(answers), caller.timeout, limit), on_line=reader.take
+        )
         if len(reader.finals) < len(queries):
-            raise association.failure_or_unknown(node, ended)
+            raise association.failure_or_unknown(caller.node, ended)
         return Outcome(ended.returncode, tuple(reader.finals), reader.unreadable)

@@ -11,9 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pypx.dcmtk import association, dimse, identifier
-from pypx.dcmtk.binaries import Binaries
+from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Retrieval, Transfer
-from pypx.dcmtk.process import Processes
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import Status
@@ -88,12 +87,9 @@ class Reader:
 
 
 def get(
-    processes: Processes,
-    binaries: Binaries,
-    node: Node,
+    caller: Caller,
     query: Query,
     directory: Path,
-    timeout: float,
     on_stored: Callable[[], None],
     keep_open: Sequence[int] = (),
 ) -> Retrieval:
@@ -101,17 +97,11 @@ def get(
 
     Parameters
     ----------
-    processes : Processes
-        To run getscu in.
-    binaries : Binaries
-    node : Node
-        The PACS.
+    caller : Caller
     query : Query
         A C-GET identifier: unique keys only (PS3.4, C.4.3.1.3.1).
     directory : pathlib.Path
         Where the images are written.
-    timeout : float
-        Seconds without progress after which the PACS is taken as hung.
     on_stored : callable
         Called each time that an image is on disk.
     keep_open : sequence of int, optional
@@ -121,15 +111,13 @@ def get(
     ------
     BinaryMissing
     """
+    binary = caller.binaries.path("getscu")
     reader = Reader(on_stored)
     with TemporaryDirectory(prefix="px-get-") as scratch:
         file = identifier.write(query, Path(scratch) / "query.dcm")
-        ended = processes.run(
-            argv(binaries.path("getscu"), node, file, str(directory), timeout),
-            silence=timeout + association.SLACK,
-            on_line=reader.take,
-            keep_open=keep_open,
+        ended = caller.run(
+            argv(binary, caller.node, file, str(directory), caller.timeout), reader.take, keep_open
         )
     transfer = reader.transfer()
-    error = None if transfer.status else association.failure_or_unknown(node, ended)
+    error = None if transfer.status else association.failure_or_unknown(caller.node, ended)
     return Retrieval((transfer,), error)

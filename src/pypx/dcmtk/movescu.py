@@ -11,9 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pypx.dcmtk import association, dimse, identifier
-from pypx.dcmtk.binaries import Binaries
+from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Retrieval, Transfer
-from pypx.dcmtk.process import Processes
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import Status
@@ -112,13 +111,10 @@ class Reader:
 
 
 def receive(
-    processes: Processes,
-    binaries: Binaries,
-    node: Node,
+    caller: Caller,
     queries: Sequence[Query],
     receive_port: int,
     directory: Path,
-    timeout: float,
     on_stored: Callable[[], None],
     keep_open: Sequence[int] = (),
 ) -> Retrieval:
@@ -128,18 +124,13 @@ def receive(
 
     Parameters
     ----------
-    processes : Processes
-        To run movescu in.
-    binaries : Binaries
-    node : Node
-        The PACS; it sends to our AE title, which it must know together with this host and the port.
+    caller : Caller
+        The PACS sends to our AE title, which it must know together with this host and the port.
     queries : sequence of Query
         C-MOVE identifiers: unique keys only (PS3.4, C.4.2.1.4).
     receive_port : int
     directory : pathlib.Path
         Where the images are written.
-    timeout : float
-        Seconds without progress after which the PACS is taken as hung.
     on_stored : callable
         Called each time that an image arrives.
     keep_open : sequence of int, optional
@@ -149,18 +140,17 @@ def receive(
     ------
     BinaryMissing
     """
+    binary, node = caller.binaries.path("movescu"), caller.node
     reader = Reader(on_stored)
     with TemporaryDirectory(prefix="px-move-") as scratch:
         files = [
             identifier.write(query, Path(scratch) / f"{number:04d}.dcm")
             for number, query in enumerate(queries)
         ]
-        binary = binaries.path("movescu")
-        ended = processes.run(
-            argv(binary, node, files, node.calling_ae_title, timeout, receive_port, str(directory)),
-            silence=timeout + association.SLACK,
-            on_line=reader.take,
-            keep_open=keep_open,
+        ended = caller.run(
+            argv(binary, node, files, node.calling_ae_title, caller.timeout, receive_port, str(directory)),
+            reader.take,
+            keep_open,
         )
     missing = len(queries) - len(reader.transfers)
     error = association.failure_or_unknown(node, ended) if missing else None

@@ -92,14 +92,14 @@ def found_or_failure(document: object) -> Found | PypxError:
 def gather(founds: Sequence[Found]) -> Reported:
     """The studies of several finds as one report, each study once."""
     sources = [_pacs_of(found) for found in founds]
-    several = len(set(sources)) > 1
+    several = len({source for source in sources if source}) > 1
     gathered: dict[object, FoundStudy] = {}
     tags: dict[str, str] = {}
     for found, source in zip(founds, sources, strict=True):
         tags.update(found.tags)
         for study in found.studies:
             one = replace(study, values={**study.values, PACS: source}) if several else study
-            key: object = (source, study.uid, study.patient_id) if study.uid else len(gathered)
+            key: object = (several and source, study.uid, study.patient_id) if study.uid else len(gathered)
             known = gathered.get(key)
             gathered[key] = one if known is None else _joined(known, one)
     return Reported(tuple(gathered.values()), tags)

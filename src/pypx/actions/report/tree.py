@@ -12,6 +12,7 @@ from pypx.actions.found import FoundStudy
 from pypx.actions.report import cells
 from pypx.actions.report.layout import Layout
 from pypx.actions.report.lines import Line, Role, fold
+from pypx.actions.report.outcomes import SERIES_STATUS, STATUS
 from pypx.actions.report.studies import Reported
 from pypx.printable import printable
 
@@ -86,9 +87,12 @@ def _study_nodes(studies: Sequence[FoundStudy], above: str, layout: Layout) -> I
 
 
 def _series_nodes(study: FoundStudy, above: str, layout: Layout) -> Iterator[_Node]:
-    tags = _named(layout, layout.series)
+    # Counts without their headings would say nothing, so that the status has one sentence.
+    tags = [tag for tag in _named(layout, layout.series) if not (tag in STATUS and tag in layout.optional)]
+    status = not {SERIES_STATUS, *STATUS}.intersection(tags)
     for series, first, below in _branches(study.series, above):
-        text = _joined(cells.of_series(study, series, tag) for tag in tags)
+        texts = [cells.of_series(study, series, tag) for tag in tags]
+        text = _joined([*texts, cells.status(series)] if status else texts)
         images = cells.counted(cells.instances(series), "image", "images")
         yield _Node(first, below, text or series.uid or "no UID", images, "text")
 

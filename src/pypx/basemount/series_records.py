@@ -37,6 +37,21 @@ def gather(connection: Connection, series_uids: Sequence[str]) -> dict[str, Seri
     }
 
 
+def of_study(connection: Connection, study_uid: str) -> list[str]:
+    """The SeriesInstanceUIDs of a study, by SeriesNumber; those that have none at the end."""
+    table = schema.series.c
+    query = select(table.SeriesInstanceUID, table.SeriesNumber).where(table.StudyInstanceUID == study_uid)
+    numbers = {uid: number.strip() for uid, number in connection.execute(query)}
+    for other in (schema.event, schema.quarantined):
+        uids = select(other.c.SeriesInstanceUID).where(other.c.StudyInstanceUID == study_uid).distinct()
+        numbers |= {uid: "" for uid in connection.scalars(uids) if uid and uid not in numbers}
+    return sorted(numbers, key=lambda uid: (_as_number(numbers[uid]), uid))
+
+
+def _as_number(text: str) -> float:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 13 else float("inf")
+
+
 def packed(connection: Connection, series_uids: Sequence[str]) -> dict[str, int]:
     """How many instances of each series are held, those series left out that have none."""
     table = schema.instance.c

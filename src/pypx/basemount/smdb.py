@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, select, union
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pypx.basemount import rows, schema, series_records
@@ -105,16 +105,9 @@ class Catalogue:
         return found
 
     def series_of_study(self, study_uid: str) -> tuple[str, ...]:
-        """The SeriesInstanceUIDs of a study, of which there is an instance or an event."""
-        tables = (schema.series, schema.event, schema.quarantined)
-        query = union(
-            *(
-                select(table.c.SeriesInstanceUID).where(table.c.StudyInstanceUID == study_uid)
-                for table in tables
-            )
-        )
+        """The series of a study of which there is an instance or an event: their UIDs, by SeriesNumber."""
         with self._database.reading() as connection:
-            return tuple(sorted(uid for uid in connection.scalars(query) if uid)) if connection else ()
+            return tuple(series_records.of_study(connection, study_uid)) if connection else ()
 
     def series_status(self, series_uids: Collection[str]) -> dict[str, SeriesRecord]:
         """What is known of each of these series, those left out of which there is nothing."""

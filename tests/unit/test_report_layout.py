@@ -38,7 +38,13 @@ def test_default() -> None:
 
 def test_default_leaves_out_what_nobody_returned() -> None:
     layout = for_report(Asked(), gather([found(study("1", PatientID="P"))]))
-    assert layout.shown(layout.study) == ("PatientID", "PatientAge", "ModalitiesInStudy", "StudyInstanceUID")
+    assert layout.shown(layout.study) == ("PatientID", "StudyInstanceUID")
+
+
+def test_default_shows_what_is_computed_of_what_somebody_returned() -> None:
+    dated = found(study("1", series("1.1", Modality="MR"), PatientBirthDate="19800101", StudyDate="20200101"))
+    layout = for_report(Asked(), gather([dated]))
+    assert {"PatientAge", "ModalitiesInStudy"} <= set(layout.shown(layout.study))
 
 
 def test_keywords_and_tags_in_the_order_asked_for_each_once() -> None:

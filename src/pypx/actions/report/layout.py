@@ -37,8 +37,8 @@ SERIES_TAGS = (
     "SeriesInstanceUID",
 )
 
-#: Made by the report itself where the PACS does not return them.
-COMPUTED = frozenset({"PatientAge", "ModalitiesInStudy", SERIES_STATUS})
+#: Made by the report itself where the PACS does not return them, and what of.
+_COMPUTED = {"PatientAge": {"PatientBirthDate", "StudyDate"}, "ModalitiesInStudy": {"Modality"}}
 
 _OURS = frozenset({PACS, SERIES_STATUS, *STATUS, *VERDICTS})
 
@@ -157,16 +157,18 @@ def for_report(asked: Asked, reported: Reported) -> Layout:
     by_name = set(header_series)
     by_name.update(study if asked.study else ())
     by_name.update(series if asked.series else ())
-    absent = frozenset({*study, *header_series, *series} - returned - COMPUTED)
-    if asked.status_column:
-        by_name.add(SERIES_STATUS)
-        if not returned.intersection(STATUS):
-            absent |= {SERIES_STATUS}
+    by_name.update({SERIES_STATUS} if asked.status_column else ())
+    absent = frozenset({*study, *header_series, *series} - returned - _computable(returned))
     if missing := sorted(absent & by_name):
         what = "it is" if len(missing) == 1 else "they are"
         _log.warning("Nobody returned %s: %s shown empty.", ", ".join(missing), what)
     optional = frozenset({*study, *series} - by_name)
     return Layout(study, header_series, series, optional, absent)
+
+
+def _computable(returned: frozenset[str]) -> set[str]:
+    computable = {tag for tag, sources in _COMPUTED.items() if sources <= returned}
+    return computable | ({SERIES_STATUS} if returned.intersection(STATUS) else set())
 
 
 def _default_series(returned: frozenset[str], status_column: bool) -> tuple[str, ...]:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pypx.basemount.template_functions import invented_name
 from pypx.basemount.templates import (
     COMPONENT_BYTES,
     Template,
     TreeTemplates,
     distinct_component,
-    invented_name,
     legal_component,
 )
 from pypx.errors import InvalidTemplate

@@ -25,11 +25,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
+from pypx.basemount.template_functions import FUNCTIONS, Apply, invented_name
 from pypx.dicom.dates import days_between
 from pypx.errors import InvalidTemplate
 
@@ -64,9 +65,6 @@ _WORD = re.compile(r"[A-Za-z0-9]*")
 _CALL = re.compile(r"_([A-Za-z0-9]+)(\||_)")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9.-]+")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}$")
-
-#: What a function, its arguments read, does to a value.
-_Apply: TypeAlias = Callable[[str], str]
 
 
 def legal_component(text: str) -> str:
@@ -107,7 +105,7 @@ class _Field:
     """One ``%…`` of a template: an attribute and what is done to its value."""
 
     keyword: str
-    apply: _Apply | None = None
+    apply: Apply | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -201,7 +199,7 @@ def _field(text: str, start: int) -> tuple[_Field, int]:
 def _function_field(text: str, start: int) -> tuple[_Field, int]:
     call = _CALL.match(text, start)
     name = call[1] if call else _word_at(text, start + 1)
-    if call is None or name not in _FUNCTIONS:
+    if call is None or name not in FUNCTIONS:
         _refuse_function(text, name)
     if call[2] == "_":
         arguments, keyword_start = "", call.end()
@@ -211,7 +209,7 @@ def _function_field(text: str, start: int) -> tuple[_Field, int]:
     if keyword is None:
         _refuse_keyword(text, _word_at(text, keyword_start))
     try:
-        apply = _FUNCTIONS[name](arguments)
+        apply = FUNCTIONS[name](arguments)
     except ValueError as error:
         _refuse(text, f"gives {name} the arguments {arguments!r}", f"{name} takes {error}.")
     seed = _seed(text, arguments) if apply is invented_name and arguments else keyword
@@ -279,10 +277,9 @@ def _refuse_keyword(text: str, word: str) -> NoReturn:
 
 
 def _refuse_function(text: str, name: str) -> NoReturn:
-    known = f"The functions are {', '.join(sorted(_FUNCTIONS))}."
-    _refuse(
-        text, f"names a function {name} that is not known", f"{_nearest(name, [*_FUNCTIONS])} {known}".strip()
-    )
+    known = f"The functions are {', '.join(sorted(FUNCTIONS))}."
+    cure = f"{_nearest(name, list(FUNCTIONS))} {known}".strip()
+    _refuse(text, f"names a function {name!r} that is not known", cure)
 
 
 def _nearest(word: str, known: list[str]) -> str:

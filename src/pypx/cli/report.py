@@ -39,6 +39,7 @@ px-find … | px-report --printReport csv --csvPrintHeaders > studies.csv
 px-find … | px-report --printReport html > studies.html
 px-find … | px-report --reportBodySeriesTags SeriesDescription,ProtocolName,0018,1030
 px-status --StudyInstanceUID 1.2.840.… --json | px-report
+px-find … | px-move --get | px-report
 (px-find … --PatientID 1; px-find … --PatientID 2) | px-report --printReport tree
 """
 
@@ -115,10 +116,11 @@ px-status --StudyInstanceUID 1.2.840.… --json | px-report
 @click.option("--ReportLineOverwrite", "ReportLineOverwrite", hidden=True)
 @click.option("--waitForUserTerminate", "waitForUserTerminate", is_flag=True, hidden=True)
 def command(verbosity: int | None, **options: Any) -> int:
-    """Show what px-find, px-do and px-status found, in a form for people or for other programs.
+    """Show what px-find, px-do, px-status and px-move tell, in a form for people or for other programs.
 
-    Reads one or several JSON documents from standard input and makes one report of them. What a spreadsheet
-    would run as a formula has an apostrophe before it in csv; no other value is changed in any form.
+    Reads one or several JSON documents from standard input and makes one report of them. Values are whole in
+    every form. In csv, one that a spreadsheet would run as a formula has an apostrophe before it: take the
+    first away where apostrophes stand before = + - @, a tab or a line end.
     """
     from pypx.actions.found import read_stream
 

@@ -43,13 +43,13 @@ def test_getscu() -> None:
 
 
 def test_movescu() -> None:
-    assert movescu.argv("movescu", NODE, ["a.dcm", "b.dcm"], "CHRISLOCAL", 60, 11113, "incoming/move-1") == (
+    assert movescu.argv("movescu", NODE, ["a.dcm", "b.dcm"], "CHRISLOCAL", 60, 11113) == (
         "movescu",
         *("-d", "-S"),
         *("-aet", "CHRISLOCAL", "-aec", "ORTHANC"),
         *("-aem", "CHRISLOCAL"),
         *("-to", "15", "-ta", "30", "-td", "60"),
-        *("+P", "11113", "+xa", "+B", "-od", "incoming/move-1"),
+        *("+P", "11113", "+xa", "+B"),
         *("pacs.example.org", "4242"),
         *("a.dcm", "b.dcm"),
     )

@@ -169,7 +169,7 @@ def run(tool: Tool, arguments: Sequence[str] | None = None) -> NoReturn:
     except PypxError as error:
         fail(name, error)
         status = error.exit_status
-    except Exception as error:  # noqa: BLE001  (the one place where a mistake of ours is caught)
+    except Exception as error:
         logging.getLogger("pypx").debug("internal error", exc_info=True)
         fail(name, InternalError(f"{type(error).__name__}: {error}"))
         status = InternalError.exit_status

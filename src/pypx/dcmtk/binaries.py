@@ -64,7 +64,7 @@ class Binaries:
                 raise BinaryMissing(
                     f"--{name} {asked} is not a program", f"Correct the path, or leave --{name} out."
                 )
-            return found
+            return os.path.abspath(found)  # noqa: PTH100  (it may be run from another directory)
         found = _on_path(name)
         if not found:
             raise BinaryMissing(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pypx.dcmtk import association
 from pypx.dcmtk.binaries import Binaries
@@ -37,6 +38,7 @@ class Caller:
         argv: Sequence[str],
         on_line: Callable[[str], None] | None = None,
         keep_open: Sequence[int] = (),
+        directory: Path | None = None,
     ) -> Ended:
         """Run one of DCMTK's programs, which knows the same time-out, to its end."""
-        return self.processes.run(argv, self.timeout + association.SLACK, on_line, keep_open)
+        return self.processes.run(argv, self.timeout + association.SLACK, on_line, keep_open, directory)

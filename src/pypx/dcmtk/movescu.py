@@ -31,9 +31,11 @@ def argv(
     destination: str,
     timeout: float,
     receive_port: int,
-    directory: str,
 ) -> tuple[str, ...]:
     """The command line that has the PACS send what these identifiers name to movescu itself.
+
+    The images are written into the working directory, one file each: release 3.6.7 pays no attention to an
+    output directory when it keeps them byte for byte.
 
     Parameters
     ----------
@@ -49,8 +51,6 @@ def argv(
         Seconds to wait for each message.
     receive_port : int
         Port on which the images arrive.
-    directory : str
-        Where they are written, one file each.
     """
     return (
         binary,
@@ -62,7 +62,6 @@ def argv(
         *("+P", str(receive_port)),
         "+xa",  # in whatever transfer syntax the PACS has them
         "+B",  # written to disk as they arrive, byte for byte as they were sent
-        *("-od", directory),
         *association.address(node),
         *queries,
     )
@@ -148,9 +147,10 @@ def receive(
             for number, query in enumerate(queries)
         ]
         ended = caller.run(
-            argv(binary, node, files, node.calling_ae_title, caller.timeout, receive_port, str(directory)),
+            argv(binary, node, files, node.calling_ae_title, caller.timeout, receive_port),
             reader.take,
             keep_open,
+            directory,
         )
     missing = len(queries) - len(reader.transfers)
     error = association.failure_or_unknown(node, ended) if missing else None

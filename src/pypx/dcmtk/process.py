@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from types import TracebackType
 
 from pypx.errors import BinaryMissing, Interrupted
@@ -109,6 +110,7 @@ class Processes:
         silence: float,
         on_line: Callable[[str], None] | None = None,
         keep_open: Sequence[int] = (),
+        directory: Path | None = None,
     ) -> Ended:
         """Run a program to its end.
 
@@ -122,6 +124,8 @@ class Processes:
             Gets each line that the program writes, while it runs.
         keep_open : sequence of int, optional
             File descriptors that the program holds as well, such as that of a lock.
+        directory : pathlib.Path, optional
+            The program's working directory; ours where not given.
 
         Raises
         ------
@@ -129,7 +133,7 @@ class Processes:
             When it cannot be started.
         """
         logger.debug("%s", shown(argv))
-        process = self._start(argv, keep_open)
+        process = self._start(argv, keep_open, directory)
         try:
             return _follow(process, silence, on_line)
         finally:
@@ -141,7 +145,9 @@ class Processes:
             with self._lock:
                 self._running.discard(process)
 
-    def _start(self, argv: Sequence[str], keep_open: Sequence[int]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, argv: Sequence[str], keep_open: Sequence[int], directory: Path | None
+    ) -> subprocess.Popen[bytes]:
         with self._lock:
             # setpriv would be started all the same, and fail in its own words.
             if not shutil.which(argv[0]):
@@ -158,6 +164,7 @@ class Processes:
                     env={**os.environ, "TCP_NODELAY": "1"},
                     start_new_session=True,
                     pass_fds=tuple(keep_open),
+                    cwd=directory,
                 )
             except OSError as error:
                 raise BinaryMissing(f"{argv[0]} cannot be started ({error.strerror})") from error

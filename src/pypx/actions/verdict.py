@@ -1,0 +1,168 @@
+"""The outcome of a retrieve: a verdict for each series, and what they add up to."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pypx.actions.plan import Wanted
+from pypx.actions.repack import RepackResult
+from pypx.dcmtk.dimse import Transfer
+from pypx.errors import NothingFound, PypxError, RetrieveIncomplete
+
+
+class State(enum.Enum):
+    """How a series stands after a retrieve; the value is what JSON and reports say."""
+
+    ALREADY_HERE = "already here"
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one series.
+
+    Parameters
+    ----------
+    series : Wanted
+        With the count of instances that the PACS is now known to have.
+    state : State
+    held : int
+        Instances of it that are here now.
+    received : int
+        Those of them that came new with this retrieve.
+    error : PypxError or None
+        Why it is not complete.
+    """
+
+    series: Wanted
+    state: State
+    held: int
+    received: int
+    error: PypxError | None = None
+
+    @property
+    def is_good(self) -> bool:
+        return self.state in (State.ALREADY_HERE, State.COMPLETE)
+
+    def to_json(self) -> dict[str, Any]:
+        """One member of "data" in the JSON of px-move."""
+        document: dict[str, Any] = {
+            "StudyInstanceUID": self.series.study_uid,
+            "SeriesInstanceUID": self.series.series_uid,
+            "SeriesDescription": self.series.description,
+            "state": self.state.value,
+            "expected": "unknown" if self.series.expected is None else self.series.expected,
+            "held": self.held,
+            "received": self.received,
+        }
+        if self.error:
+            document["error"] = self.error.to_json()
+        return document
+
+
+def judge(
+    series: Wanted, held_before: int, held: int, transfer: Transfer | None, error: PypxError | None
+) -> Verdict:
+    """Decide how a series stands.
+
+    Parameters
+    ----------
+    series : Wanted
+        With the best count known.
+    held_before, held : int
+        Instances here before and after the retrieve.
+    transfer : Transfer or None
+        What the PACS said last; None when it was not asked.
+    error : PypxError or None
+        What went wrong with the request, if anything.
+    """
+    received = max(0, held - held_before)
+    sent_nothing = series.expected is None and transfer is not None and transfer.all_sent and not held
+    if series.expected == 0 or sent_nothing:
+        error = NothingFound(f"The PACS has no images of the series {series.series_uid}")
+        return Verdict(series, State.FAILED, held, received, error)
+    if transfer is None and error is None:
+        return Verdict(series, State.ALREADY_HERE, held, received)
+    if held and _has_all(series, held, transfer):
+        return Verdict(series, State.COMPLETE, held, received)
+    if error and not held:
+        return Verdict(series, State.FAILED, held, received, error)
+    return Verdict(series, State.INCOMPLETE, held, received, error or _incomplete(series, held))
+
+
+def _has_all(series: Wanted, held: int, transfer: Transfer | None) -> bool:
+    if series.expected is None:
+        return transfer is not None and transfer.all_sent
+    return held >= series.expected
+
+
+def _incomplete(series: Wanted, held: int) -> RetrieveIncomplete:
+    of = "an unknown number of" if series.expected is None else f"{series.expected}"
+    return RetrieveIncomplete(f"{held} of {of} images of the series {series.series_uid} are here")
+
+
+@dataclass(frozen=True, slots=True)
+class MoveResult:
+    """The outcome of a retrieve.
+
+    Parameters
+    ----------
+    verdicts : tuple of Verdict
+        One for each series wanted, in their order.
+    packed : tuple of RepackResult
+        What was stored, one for each request.
+    seconds : float
+        How long it took.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    packed: tuple[RepackResult, ...]
+    seconds: float
+
+    @property
+    def error(self) -> PypxError | None:
+        """The first error, where not every series is complete."""
+        return next((verdict.error for verdict in self.verdicts if verdict.error), None)
+
+    def count(self, state: State) -> int:
+        """How many series stand like this."""
+        return sum(1 for verdict in self.verdicts if verdict.state is state)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON of px-move."""
+        document: dict[str, Any] = {
+            "status": "error" if self.error else "success",
+            "summary": {
+                "series": len(self.verdicts),
+                **{_key(state): self.count(state) for state in State},
+                "received": sum(verdict.received for verdict in self.verdicts),
+                **_stored(self.packed),
+                "seconds": round(self.seconds, 3),
+            },
+            "data": [verdict.to_json() for verdict in self.verdicts],
+        }
+        if self.error:
+            document["error"] = self.error.to_json()
+        return document
+
+
+def _key(state: State) -> str:
+    first, *rest = state.value.split()
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _stored(packed: Sequence[RepackResult]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for result in packed:
+        total["stored"] += result.stored
+        total["duplicates"] += result.duplicates
+        total["conflicts"] += result.conflicts
+        total["quarantined"] += len(result.quarantined)
+        total["bytes"] += result.bytes
+    return {name: total[name] for name in ("stored", "duplicates", "conflicts", "quarantined", "bytes")}

@@ -1,0 +1,173 @@
+"""px-move."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pypx.cli import edge, terminal
+from pypx.cli.options import catalogue_options, template_options
+from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.errors import NothingFound, UsageError
+
+if TYPE_CHECKING:
+    from pypx.actions.found import Found
+    from pypx.actions.verdict import MoveResult
+    from pypx.dicom.node import Node
+
+EXAMPLES = """
+px-find … --PatientID 7654321 | px-move --get
+px-find … --PatientID 7654321 | px-move --receivePort 11113 --db /data/dicom/log
+px-move pacs.example.org:ORTHANC:4242 --get --StudyInstanceUID 1.2.840.113619.2.1
+px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2.1.7 --json
+"""
+
+
+@click.command("px-move", cls=edge.Tool, examples=EXAMPLES)
+@pacs_options
+@click.option("--StudyInstanceUID", "StudyInstanceUID", metavar="UID", help="The study to bring here.")
+@click.option("--SeriesInstanceUID", "SeriesInstanceUID", metavar="UID", help="The series to bring here.")
+@click.option("--get", "get", is_flag=True, help="C-GET: the PACS needs to know nothing but our AE title.")
+@click.option(
+    "--receivePort",
+    "receivePort",
+    type=click.IntRange(1, 65535),
+    metavar="N",
+    help="C-MOVE, received here: the PACS must know our AE title, this host and this port.",
+)
+@click.option(
+    "--jobs",
+    "jobs",
+    type=click.IntRange(1, 32),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Associations side by side (with --get).",
+)
+@click.option(
+    "--retries",
+    "retries",
+    type=click.IntRange(0, 100),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How often what did not arrive is asked for again.",
+)
+@click.option(
+    "--timeout",
+    "timeout",
+    type=click.FloatRange(0.1),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds without progress after which the PACS is taken as hung.",
+)
+@click.option("--force", "force", is_flag=True, help="Ask for what is here already, too.")
+@catalogue_options
+@template_options
+@binary_options("findscu", "getscu", "movescu", "echoscu")
+@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+def command(verbosity: int | None, json: bool, **options: Any) -> int:
+    """Bring a study, a series, or what px-find found into the BASEMOUNT.
+
+    Without a UID, the JSON of px-find is read on standard input. Series that are here already are not asked
+    for. The answer is a verdict for each series; the exit status is 0 only when all are complete.
+    """
+    if not options["get"] and not options["receivePort"]:
+        raise UsageError(
+            "How shall the images come?",
+            "Say --get (C-GET), or --receivePort N (C-MOVE to this host, which the PACS must know).",
+        )
+    if options["get"] and options["receivePort"]:
+        raise UsageError("--get and --receivePort exclude each other", "Leave one of them out.")
+    terminal.show_log("px-move", verbosity)
+    result = _move(options)
+    if edge.output_is_json(json):
+        edge.write_json(result.to_json())
+    else:
+        _show(result)
+    if result.error:
+        terminal.say("px-move", f"{result.error.message}. {result.error.hint}")
+    return 1 if result.error else 0
+
+
+def _move(options: Mapping[str, Any]) -> MoveResult:
+    from pypx.actions.move import MoveRequest, move
+    from pypx.actions.plan import wanted_series, whole_studies
+    from pypx.cli.options import basemount_of, templates_of
+    from pypx.cli.progress import progress_bar
+
+    templates = templates_of(options)
+    founds, node = _asked_for(options)
+    inherited = founds[0].arguments
+    request = MoveRequest(
+        node=node,
+        wanted=wanted_series(founds),
+        whole_studies=whole_studies(founds),
+        receive_port=options["receivePort"],
+        jobs=options["jobs"],
+        retries=options["retries"],
+        timeout=options["timeout"],
+        force=options["force"],
+        binaries=binaries_of(options),
+        templates=templates,
+    )
+    with progress_bar() as progress:
+        return move(request, basemount_of(options, inherited), progress)
+
+
+def _asked_for(options: Mapping[str, Any]) -> tuple[Sequence[Found], Node]:
+    """What to bring, and from where: looked up on the PACS by UID, else the find on standard input."""
+    from pypx.actions.found import from_json, read_documents
+
+    names = ("StudyInstanceUID", "SeriesInstanceUID")
+    if any(options[name] for name in names):
+        node = node_of(options)
+        return [_looked_up(node, {name: options[name] for name in names if options[name]}, options)], node
+    if sys.stdin.isatty():
+        raise UsageError(
+            "What shall be retrieved?",
+            "Give --StudyInstanceUID or --SeriesInstanceUID, or pipe px-find into px-move.",
+        )
+    founds = [from_json(document) for document in read_documents(sys.stdin.read())]
+    nodes = {node_of(options, found.arguments) for found in founds}
+    if len(nodes) > 1:
+        raise UsageError("The finds are of different PACS", "Name one PACS, or retrieve them one by one.")
+    return founds, nodes.pop()
+
+
+def _looked_up(node: Node, uids: Mapping[str, str], options: Mapping[str, Any]) -> Found:
+    from datetime import date
+
+    from pypx.actions.find import FindRequest, find
+    from pypx.dicom.matching import matching_value
+
+    matching = {name: matching_value(name, uid, date.today()) for name, uid in uids.items()}
+    found = find(FindRequest(node, matching, timeout=options["timeout"], binaries=binaries_of(options)))
+    if not found.series:
+        raise NothingFound(f"{node} has no series with {' and '.join(f'{n} {u}' for n, u in uids.items())}")
+    return found
+
+
+def _show(result: MoveResult) -> None:
+    """The verdicts for a person."""
+    from pypx.actions.verdict import State
+
+    for verdict in result.verdicts:
+        expected = "?" if verdict.series.expected is None else verdict.series.expected
+        mark = "+" if verdict.is_good else "!"
+        name = verdict.series.description or verdict.series.series_uid
+        terminal.write_stdout(f"{mark} {verdict.held:>6} of {expected:<6} {verdict.state.value:<13} {name}")
+    new = sum(verdict.received for verdict in result.verdicts)
+    complete = len(result.verdicts) - result.count(State.INCOMPLETE) - result.count(State.FAILED)
+    terminal.write_stdout(
+        f"{complete} of {len(result.verdicts)} series complete, {new} new images, {result.seconds:.1f} s."
+    )
+
+
+def main() -> NoReturn:
+    """The console script."""
+    edge.run(command)

@@ -30,6 +30,16 @@ ACSE_TIMEOUT = 30
 SLACK = 3.0
 
 _NETWORK_ERROR = re.compile(r"TCP Initialization Error: (?P<reason>.+)")
+#: What programs say when the connection goes away under them. The last is getscu's, in the middle of an image:
+#: it tries to refuse what it could not read, in an association that is gone.
+_LOST = (
+    "network closed",
+    "Peer aborted",
+    "I/O Error",
+    "Connection reset",
+    "Failed sending C-STORE response",
+)
+
 _REJECTED_REASON = re.compile(r"Reason: (?P<reason>.+)")
 
 
@@ -70,7 +80,7 @@ def failure(node: Node, ended: Ended) -> PypxError | None:
         return ServiceNotOffered(f"{node} accepts associations, but not this kind of request")
     if ended.silent or "timeout" in text.lower() or "timed out" in text.lower():
         return PeerTimeout(f"{node} did not answer in time")
-    if any(sign in text for sign in ("network closed", "Peer aborted", "I/O Error", "Connection reset")):
+    if any(sign in text for sign in _LOST):
         return ConnectionLost(f"{node} closed the connection before the work was done")
     if ended.returncode < 0:
         return BinaryFailed(f"The DCMTK program was ended by signal {-ended.returncode}")

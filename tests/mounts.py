@@ -20,6 +20,12 @@ def read_only(directory: Path) -> str:
     return f"mount --bind {directory} {directory} && mount -o remount,bind,ro {directory}"
 
 
+def bind(directory: Path, place: Path) -> str:
+    """The shell command that shows a directory at another place, too."""
+    place.mkdir(parents=True, exist_ok=True)
+    return f"mount --bind {directory} {place}"
+
+
 def run(mount: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command that sees what the shell command mounts.
 

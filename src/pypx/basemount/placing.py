@@ -168,12 +168,16 @@ def _is_free_to_link(source: Path) -> bool:
 
 
 def _copy(source: Path, target: Path, *, durable: bool) -> None:
-    with source.open("rb", buffering=0) as reader, target.open("xb", buffering=0) as writer:
+    # Buffered: a raw file writes less than it is given where a disk is almost full, and says so to nobody.
+    with source.open("rb") as reader, target.open("xb") as writer:
         if not _copied_by_kernel(reader.fileno(), writer.fileno()):
             reader.seek(0)
             writer.seek(0)
             writer.truncate()
             shutil.copyfileobj(reader, writer, 1024 * 1024)
+            writer.flush()
+        if os.fstat(writer.fileno()).st_size != os.fstat(reader.fileno()).st_size:
+            raise OSError(errno.EIO, "it changed while it was copied", str(source))
         if durable:
             os.fsync(writer.fileno())
 

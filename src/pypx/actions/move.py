@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -192,10 +193,12 @@ class _Retrieve:
         self._given_up = None
         asked = requests(wanted.values(), self._request.whole_studies, missing)
         answers: dict[str, tuple[Transfer, PypxError | None]] = {}
-        for arrival in self._retrieve(asked, "Retrieving again" if again else "Retrieving"):
-            for request, transfer in zip(arrival.requests, arrival.retrieval.transfers, strict=True):
-                error = self._error(transfer, arrival.retrieval.error)
-                answers |= dict.fromkeys((series.series_uid for series in request.series), (transfer, error))
+        with closing(self._retrieve(asked, "Retrieving again" if again else "Retrieving")) as arrivals:
+            for arrival in arrivals:
+                for request, transfer in zip(arrival.requests, arrival.retrieval.transfers, strict=True):
+                    error = self._error(transfer, arrival.retrieval.error)
+                    uids = (series.series_uid for series in request.series)
+                    answers |= dict.fromkeys(uids, (transfer, error))
         held = self._catalogue.held_counts(missing)
         doubtful = [
             wanted[uid]
@@ -205,7 +208,7 @@ class _Retrieve:
         wanted |= {series.series_uid: series for series in self._counted(doubtful)}
         return {uid: judge(wanted[uid], before[uid], held[uid], *answers[uid]) for uid in missing}
 
-    def _retrieve(self, asked: Sequence[Request], words: str) -> Iterator[_Arrival]:
+    def _retrieve(self, asked: Sequence[Request], words: str) -> Generator[_Arrival, None, None]:
         """Run the requests and pack what they bring."""
         counts = [request.expected for request in asked]
         total = None if None in counts else sum(count for count in counts if count is not None)
@@ -225,10 +228,12 @@ class _Retrieve:
         else:
             work = [partial(self._get, one, stored) for one in asked]
         try:
-            for arrival in side_by_side(self._caller.processes, self._request.jobs, work):
-                if arrival.incoming:
-                    self._pack(arrival.incoming)
-                yield arrival
+            # Closed before the directories are released: then no thread is left that writes there.
+            with closing(side_by_side(self._caller.processes, self._request.jobs, work)) as arrivals:
+                for arrival in arrivals:
+                    if arrival.incoming:
+                        self._pack(arrival.incoming)
+                    yield arrival
         finally:
             for incoming in self._owned:
                 incoming.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
@@ -11,8 +11,12 @@ from pypx.dcmtk.process import Processes
 _Result = TypeVar("_Result")
 
 
-def side_by_side(processes: Processes, jobs: int, work: Sequence[Callable[[], _Result]]) -> Iterator[_Result]:
+def side_by_side(
+    processes: Processes, jobs: int, work: Sequence[Callable[[], _Result]]
+) -> Generator[_Result, None, None]:
     """Do pieces of work in a few threads, and hand over each result as it is there.
+
+    Whoever may stop before the last result closes this (:func:`contextlib.closing`): then no thread is left.
 
     Parameters
     ----------

@@ -119,8 +119,9 @@ class IncomingDirectory:
             except OSError:
                 # Somebody put a file, or a lock of their own, here at the last moment.
                 pass
-        os.close(self.lock)
-        self.lock = -1
+        # Forgotten first: after an interruption between the two it must not be closed twice.
+        lock, self.lock = self.lock, -1
+        os.close(lock)
 
     def _remove_empty(self) -> bool:
         """Remove the empty directories in it; whether nothing but the lock's file is left."""

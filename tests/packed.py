@@ -1,4 +1,4 @@
-"""What a BASEMOUNT holds after a repack: its tree, and what its catalogue says, to be compared."""
+"""Running px-repack, and what a BASEMOUNT holds afterwards: its tree, and what its catalogue says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,32 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from pydicom import dcmread
+
+from tools import Ran, run_tool
 from trees import files_below
+
+
+def repack(basemount: Path, *arguments: str | Path, status: int = 0) -> Ran:
+    """Run px-repack; it must end with this status."""
+    ran = run_tool("px-repack", "--db", basemount / "log", *arguments)
+    assert ran.status == status, ran.stderr
+    return ran
+
+
+def counts(ran: Ran) -> dict[str, int]:
+    """The counts that are not zero."""
+    summary = dict(ran.json["summary"])
+    del summary["seconds"], summary["bytes"]
+    return {name: count for name, count in summary.items() if count}
+
+
+def changed(source: Path, target: Path, **attributes: str) -> Path:
+    """A copy of an instance in which these attributes are others."""
+    instance = dcmread(source)
+    instance.update(attributes)
+    instance.save_as(target)
+    return target
 
 
 def tree(basemount: Path) -> dict[str, str]:

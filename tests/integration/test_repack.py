@@ -15,7 +15,8 @@ import instances
 import mounts
 import packed
 from demo.studies import Study
-from tools import SCRIPTS, Ran, run_in_terminal, run_tool
+from packed import changed, counts, repack
+from tools import SCRIPTS, run_in_terminal, run_tool
 from trees import assert_holds, assert_nothing_pending, files_below, fingerprint
 
 
@@ -23,19 +24,6 @@ from trees import assert_holds, assert_nothing_pending, files_below, fingerprint
 def files(tmp_path: Path) -> list[Path]:
     """The plain study: three series, 20 instances."""
     return datasets.plain_study().write(tmp_path / "source")
-
-
-def repack(basemount: Path, *arguments: str | Path, status: int = 0) -> Ran:
-    ran = run_tool("px-repack", "--db", basemount / "log", *arguments)
-    assert ran.status == status, ran.stderr
-    return ran
-
-
-def counts(ran: Ran) -> dict[str, int]:
-    """The counts that are not zero."""
-    summary = dict(ran.json["summary"])
-    del summary["seconds"], summary["bytes"]
-    return {name: count for name, count in summary.items() if count}
 
 
 def test_a_directory_is_packed_under_names_a_person_can_read(basemount, files):
@@ -115,36 +103,19 @@ def test_cleanup_of_a_symbolic_link_removes_the_link_alone(basemount, files, tmp
 
 
 @pytest.mark.parametrize("cleanup", [[], ["--cleanup"]])
-def test_files_of_another_filesystem_are_copied(basemount, files, tmp_path, cleanup):
-    elsewhere = _other_filesystem(tmp_path)
-    try:
-        shutil.copytree(files[0].parent, elsewhere / "source")
-        assert counts(repack(basemount, "-p", elsewhere / "source", *cleanup)) == {"stored": 20}
-        assert len(files_below(elsewhere)) == (0 if cleanup else 20)
-    finally:
-        shutil.rmtree(elsewhere)
+def test_files_of_another_filesystem_are_copied(basemount, files, other_filesystem, cleanup):
+    source = shutil.copytree(files[0].parent, other_filesystem / "source")
+    assert counts(repack(basemount, "-p", source, *cleanup)) == {"stored": 20}
+    assert len(files_below(source)) == (0 if cleanup else 20)
     assert_holds(basemount, files)
     packed.assert_catalogue_is_exact(basemount)
     assert_nothing_pending(basemount)
 
 
-def _other_filesystem(tmp_path: Path) -> Path:
-    memory = Path("/dev/shm")  # noqa: S108
-    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip(f"there is no second filesystem: mount -t tmpfs none {memory}")
-    elsewhere = memory / f"pypx-{os.getpid()}-{tmp_path.name}"
-    elsewhere.mkdir()
-    return elsewhere
-
-
-def test_datadir_may_be_another_filesystem(basemount, files, tmp_path):
-    elsewhere = _other_filesystem(tmp_path)
-    try:
-        repack(basemount, "-p", files[0].parent, "--datadir", elsewhere / "images", "--cleanup")
-        assert len(files_below(elsewhere / "images")) == 20
-        assert files_below(elsewhere, on_their_way=True) == []
-    finally:
-        shutil.rmtree(elsewhere)
+def test_datadir_may_be_another_filesystem(basemount, files, other_filesystem):
+    repack(basemount, "-p", files[0].parent, "--datadir", other_filesystem / "images", "--cleanup")
+    assert len(files_below(other_filesystem / "images")) == 20
+    assert files_below(other_filesystem, on_their_way=True) == []
     assert files_below(basemount / "data") == []
 
 
@@ -162,25 +133,11 @@ def test_a_filesystem_without_hard_links(basemount, files, without_links, cleanu
     assert len(files_below(files[0].parent)) == (0 if cleanup else 20)
 
 
-@pytest.fixture
-def without_links(tmp_path: Path) -> dict[str, str]:
-    """The environment of a process to which the operating system says what it says on FAT."""
-    site = tmp_path / "without-links"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(
-        "import errno, os\n"
-        "def link(*names, **options):\n"
-        "    raise OSError(errno.EPERM, os.strerror(errno.EPERM), *map(str, names))\n"
-        "os.link = link\n"
-    )
-    return {"PYTHONPATH": str(site)}
-
-
 def test_other_content_of_the_same_uid_is_kept_beside_and_told_of(basemount, files, tmp_path):
     repack(basemount, "-p", files[0].parent)
     before = packed.tree(basemount)
-    changed = _changed(files[0], tmp_path / "changed.dcm", PatientComments="added later")
-    again = _changed(files[0], tmp_path / "again.dcm", PatientComments="and later still")
+    one = changed(files[0], tmp_path / "changed.dcm", PatientComments="added later")
+    two = changed(files[0], tmp_path / "again.dcm", PatientComments="and later still")
     ran = repack(basemount, "-p", tmp_path, "--parseAllFilesWithSubStr", "changed,again", "-v", "1")
     assert counts(ran) == {"conflicts": 2}
     assert ran.stderr.count("other content under the SOP Instance UID") == 2
@@ -192,18 +149,11 @@ def test_other_content_of_the_same_uid_is_kept_beside_and_told_of(basemount, fil
     assert all(path.stem.startswith(plain.stem) and path.suffix == ".dcm" for path in added)
     packed.assert_catalogue_is_exact(basemount)
     assert {(basemount / "data" / path).read_bytes() for path in added} == {
-        changed.read_bytes(),
-        again.read_bytes(),
+        one.read_bytes(),
+        two.read_bytes(),
     }
     assert counts(repack(basemount, "-p", tmp_path, "--recursive")) == {"duplicates": 22}
     assert packed.tree(basemount) == after
-
-
-def _changed(source: Path, target: Path, **attributes: str) -> Path:
-    instance = dcmread(source)
-    instance.update(attributes)
-    instance.save_as(target)
-    return target
 
 
 def test_the_same_data_set_under_other_meta_information_is_a_duplicate(basemount, files, tmp_path):
@@ -349,7 +299,7 @@ def test_a_file_that_is_gone_from_the_tree_is_put_there_again(basemount, files):
 def test_a_lost_catalogue_is_made_anew_from_the_tree(basemount, files, tmp_path):
     for patient in ("A/B", "A_B"):
         Study(patient).series(1, 2).write(tmp_path / "source")
-    _changed(files[0], tmp_path / "source" / "zz.dcm", PatientComments="added later")
+    changed(files[0], tmp_path / "source" / "zz.dcm", PatientComments="added later")
     assert counts(repack(basemount, "-p", files[0].parent)) == {"stored": 24, "conflicts": 1}
     before = (
         fingerprint(basemount),

@@ -1,0 +1,36 @@
+"""Filesystems that are not like the usual one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def other_filesystem(tmp_path: Path) -> Iterator[Path]:
+    """An empty directory from which nothing can be linked to the test's own."""
+    memory = Path("/dev/shm")  # noqa: S108
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip(f"there is no second filesystem: mount -t tmpfs none {memory}")
+    elsewhere = memory / f"pypx-{os.getpid()}-{tmp_path.name}"
+    elsewhere.mkdir()
+    yield elsewhere
+    shutil.rmtree(elsewhere)
+
+
+@pytest.fixture
+def without_links(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process to which the operating system says of links what it says on FAT."""
+    site = tmp_path / "without-links"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import errno, os\n"
+        "def link(*names, **options):\n"
+        "    raise OSError(errno.EPERM, os.strerror(errno.EPERM), *map(str, names))\n"
+        "os.link = link\n"
+    )
+    return {"PYTHONPATH": str(site)}

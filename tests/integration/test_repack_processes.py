@@ -1,0 +1,243 @@
+"""px-repack as many processes at once, and killed at any moment: always the same end."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+import packed
+from demo.studies import Study
+from packed import changed, counts, repack
+from pypx.actions.repack import Source, pack, resume
+from pypx.basemount.layout import Basemount
+from pypx.basemount.smdb import Catalogue
+from tools import Running, run_tool
+from trees import assert_holds, assert_nothing_pending, files_below
+
+_PROCESSES = 8
+
+
+def _two_patients(directory: Path, instances: int = 100) -> list[Path]:
+    """Four series; both patients' directories would have the same name."""
+    files = []
+    for patient in ("A/B", "A_B"):
+        study = Study(patient, size=4, attributes={"PatientName": "Same^Name", "StudyDate": "20200101"})
+        for number in (1, 2):
+            study.series(number, instances, SeriesDescription=f"Series {number}")
+        files += study.write(directory)
+    return files
+
+
+def _start(basemount: Path, *arguments: str | Path) -> Running:
+    return Running("px-repack", "--db", basemount / "log", *arguments)
+
+
+@pytest.mark.parametrize("cleanup", [[], ["--cleanup"]])
+def test_eight_processes_over_overlapping_halves(basemount, tmp_path, cleanup):
+    files = _two_patients(tmp_path / "all")
+    originals = [Path(shutil.copy(file, _made(tmp_path / "originals"))) for file in files]
+    halves = [_made(tmp_path / f"half-{number}") for number in range(_PROCESSES)]
+    for number, half in enumerate(halves):
+        start = number * len(files) // _PROCESSES
+        for file in (files + files)[start : start + len(files) // 2]:
+            (half / file.name).symlink_to(file)
+    shared = [["-p", half] for half in halves] if not cleanup else [["-p", tmp_path / "all"]] * _PROCESSES
+    running = [_start(basemount, *where, *cleanup) for where in shared]
+    rans = [one.wait() for one in running]
+    assert [ran.status for ran in rans] == [0] * _PROCESSES, [ran.stderr for ran in rans]
+    assert sum(counts(ran).get("stored", 0) for ran in rans) == len(files)
+    assert {name for ran in rans for name in counts(ran)} <= {"stored", "duplicates", "skipped"}
+    assert_holds(basemount, originals)
+    packed.assert_catalogue_is_exact(basemount)
+    assert_nothing_pending(basemount)
+    assert files_below(tmp_path / "all") == ([] if cleanup else sorted(files))
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+def test_eight_processes_with_other_contents_of_the_same_instances(basemount, tmp_path):
+    """Each has the same instances, with a comment of its own: eight contents of each, all kept."""
+    study = Study("MANY", size=4).series(1, 20)
+    files = study.write(tmp_path / "plain")
+    for number in range(_PROCESSES):
+        directory = _made(tmp_path / str(number))
+        for file in files:
+            changed(file, directory / file.name, PatientComments=f"comment {number}")
+    running = [_start(basemount, "-p", tmp_path / str(number)) for number in range(_PROCESSES)]
+    rans = [one.wait() for one in running]
+    assert [ran.status for ran in rans] == [0] * _PROCESSES, [ran.stderr for ran in rans]
+    total = sum(counts(ran).get("stored", 0) + counts(ran).get("conflicts", 0) for ran in rans)
+    assert total == 20 * _PROCESSES
+    packed.assert_catalogue_is_exact(basemount)
+    contents = {path.read_bytes() for path in files_below(basemount / "data")}
+    assert len(contents) == len(files_below(basemount / "data")) == 20 * _PROCESSES
+    first = [variant for (variant,) in packed.rows(basemount, "select variant from instance")]
+    assert first.count("") == 20
+
+
+def test_eight_processes_with_templates_of_their_own(basemount, tmp_path):
+    """Each would put the same instances elsewhere: each instance is there once."""
+    files = Study("MANY", size=4).series(1, 100).write(tmp_path / "source")
+    running = [
+        _start(basemount, "-p", tmp_path / "source", "--studyDirTemplate", f"{number}-%StudyDate")
+        for number in range(_PROCESSES)
+    ]
+    rans = [one.wait() for one in running]
+    assert [ran.status for ran in rans] == [0] * _PROCESSES, [ran.stderr for ran in rans]
+    assert sum(counts(ran).get("stored", 0) for ran in rans) == 100
+    assert_holds(basemount, files)
+    packed.assert_catalogue_is_exact(basemount)
+
+
+def test_eight_processes_with_one_damaged_file(basemount, tmp_path):
+    (file,) = Study("CUT", size=4).series(1).write(tmp_path)
+    file.write_bytes(file.read_bytes()[:-4])
+    rans = [one.wait() for one in [_start(basemount, "--xcrdirfile", file) for _ in range(_PROCESSES)]]
+    assert [ran.status for ran in rans] == [1] * _PROCESSES
+    assert len(packed.quarantine(basemount)) == 1
+    assert packed.rows(basemount, "select count(*) from quarantined") == [(1,)]
+    assert packed.rows(basemount, "select kind, sum(count) from event group by kind") == [("received", 1)]
+
+
+def _source_with_everything(directory: Path) -> None:
+    """Instances, a copy of some, other contents of some, damaged ones, and what is not DICOM."""
+    files = _two_patients(directory, instances=60)
+    for file in files[::10]:
+        shutil.copy(file, directory / f"x-{file.name}")
+    for file in files[5::20]:
+        changed(file, directory / f"y-{file.name}", PatientComments="added later")
+    for file in files[7::40]:
+        (directory / f"z-{file.name}").write_bytes(file.read_bytes()[:-4])
+    (directory / "notes.txt").write_text("notes")
+
+
+@pytest.mark.parametrize("way", ["keep", "cleanup", "keep without links", "other filesystem"])
+def test_kill_9_at_any_moment_and_one_more_run_end_as_if_undisturbed(way, basemount, tmp_path, request):
+    source, moments = tmp_path / "source", random.Random(7)  # noqa: S311
+    _source_with_everything(source)
+    environment = request.getfixturevalue("without_links") if "without" in way else {}
+    arguments = ["-p", source, *(["--cleanup"] if way == "cleanup" else [])]
+    if way == "other filesystem":
+        elsewhere = request.getfixturevalue("other_filesystem")
+        arguments = ["-p", shutil.copytree(source, elsewhere / "source")]
+    shutil.copytree(source, tmp_path / "again")
+    undisturbed = run_tool("px-repack", "--db", tmp_path / "U" / "log", *arguments, environment=environment)
+    assert counts(undisturbed) == {
+        "stored": 240,
+        "duplicates": 24,
+        "conflicts": 12,
+        "quarantined": 6,
+        "skipped": 1,
+    }
+    expected = packed.everything(tmp_path / "U")
+    for number in range(6):
+        shutil.rmtree(source)
+        shutil.copytree(tmp_path / "again", source)
+        basemount_of_run = tmp_path / f"B-{number}"
+        for _ in range(2):
+            running = Running(
+                "px-repack", "--db", basemount_of_run / "log", *arguments, environment=environment
+            )
+            time.sleep(moments.uniform(0.15, undisturbed.seconds))
+            running.kill()
+        last = run_tool("px-repack", "--db", basemount_of_run / "log", *arguments, environment=environment)
+        assert last.status in (0, 1)
+        assert packed.everything(basemount_of_run) == expected
+        packed.assert_catalogue_is_exact(basemount_of_run)
+
+
+def test_what_a_killed_process_received_is_packed_by_the_next(basemount, tmp_path):
+    mount = Basemount.of_log_directory(basemount / "log")
+    mount.prepare()
+    files = _two_patients(tmp_path / "source", instances=5)
+    with mount.claim_incoming("get") as directory:
+        for file in files[:10]:
+            shutil.copy(file, directory.path)
+    with mount.claim_incoming("get") as directory:
+        for file in files[10:]:
+            shutil.copy(file, directory.path)
+        (directory.path / "half").write_bytes(files[0].read_bytes()[:200])
+        (directory.path / "empty").write_bytes(b"")
+    with mount.claim_incoming("get") as alive, Catalogue.open(mount) as catalogue:
+        shutil.copy(files[0], alive.path / "not-yours")
+        result = resume(mount, catalogue)
+        assert result
+        assert (result.stored, result.duplicates, len(result.quarantined)) == (20, 0, 2)
+        assert not result.ok
+        assert [path.name for path in files_below(basemount / "incoming")] == [".owner", "not-yours"]
+        assert resume(mount, catalogue) is None
+    assert_holds(basemount, files)
+    packed.assert_catalogue_is_exact(basemount)
+    assert sorted(packed.quarantine(basemount).values()) == ["file-damaged", "not-dicom"]
+
+
+def test_what_is_received_is_linked_and_its_directory_goes(basemount, tmp_path):
+    mount = Basemount.of_log_directory(basemount / "log")
+    mount.prepare()
+    files = _two_patients(tmp_path / "source", instances=5)
+    with mount.claim_incoming("get") as directory, Catalogue.open(mount) as catalogue:
+        received = [Path(shutil.copy(file, directory.path)) for file in files]
+        inodes = {path.stat().st_ino for path in received}
+        result = pack(directory.files(), mount, catalogue, source=Source.TAKE)
+    assert (result.stored, result.ok) == (20, True)
+    assert {path.stat().st_ino for path in files_below(basemount / "data")} == inodes
+    assert list((basemount / "incoming").iterdir()) == []
+
+
+def test_a_second_retrieve_of_the_same_series_changes_no_count(basemount, tmp_path):
+    mount = Basemount.of_log_directory(basemount / "log")
+    mount.prepare()
+    files = _two_patients(tmp_path / "source", instances=5)
+    files[0].write_bytes(files[0].read_bytes()[:-4])
+    seen = []
+    for _ in range(2):
+        with mount.claim_incoming("get") as directory, Catalogue.open(mount) as catalogue:
+            for file in files:
+                shutil.copy(file, directory.path)
+            pack(directory.files(), mount, catalogue, source=Source.TAKE)
+        seen.append(packed.everything(basemount))
+    assert seen[0] == seen[1]
+
+
+def test_memory_does_not_grow_with_the_number_of_files(basemount, tmp_path):
+    _two_patients(tmp_path / "source", instances=100)
+    peaks = []
+    for times in (1, 10):
+        script = f"""
+import itertools, resource, sys
+from pathlib import Path
+from pypx.actions.repack import Source, pack
+from pypx.basemount.layout import Basemount
+from pypx.basemount.smdb import Catalogue
+basemount = Basemount.of_log_directory(Path(sys.argv[1]))
+basemount.prepare()
+files = sorted(Path(sys.argv[2]).iterdir())
+with Catalogue.open(basemount) as catalogue:
+    pack(itertools.chain(*[files] * {times}), basemount, catalogue, source=Source.KEEP)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+        ran = run_tool("python", "-c", script, basemount / "log", tmp_path / "source")
+        peaks.append(int(ran.stdout))
+    assert peaks[1] < peaks[0] + 4000
+    assert peaks[1] < 150 * 1024
+
+
+def test_repack_after_a_kill_takes_up_the_same_command(basemount, tmp_path):
+    _two_patients(tmp_path / "source")
+    running = _start(basemount, "-p", tmp_path / "source")
+    deadline = time.monotonic() + 30
+    while not files_below(basemount / "data") and time.monotonic() < deadline:
+        time.sleep(0.001)
+    running.kill()
+    before = len(files_below(basemount / "data"))
+    assert before > 0
+    ran = repack(basemount, "-p", tmp_path / "source")
+    assert sum(counts(ran).values()) == 400
+    packed.assert_catalogue_is_exact(basemount)

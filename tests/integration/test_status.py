@@ -1,0 +1,204 @@
+"""px-status of what px-repack packed and of what px-find found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import datasets
+import finds
+import mounts
+from demo.studies import Study
+from packed import repack
+from pypx.actions.found import to_json
+from pypx.basemount.layout import Basemount
+from pypx.basemount.records import Event
+from pypx.basemount.smdb import Catalogue
+from tools import SCRIPTS, Ran, run_in_terminal, run_tool
+
+
+@pytest.fixture
+def study(basemount: Path, tmp_path: Path) -> Study:
+    """The plain study, packed."""
+    study = datasets.plain_study()
+    study.write(tmp_path / "source")
+    repack(basemount, "-p", tmp_path / "source")
+    return study
+
+
+def status(basemount: Path, *arguments: str | Path, expected: int = 0, stdin: str = "") -> Ran:
+    ran = run_tool("px-status", "--db", basemount / "log", *arguments, stdin=stdin)
+    assert ran.status == expected, ran.stderr
+    return ran
+
+
+def _find(study: Study, **options: object) -> str:
+    """The JSON of px-find for a study."""
+    series = (
+        finds.series(one.uid, SeriesDescription=f"found {one.number}", Modality="MR")
+        for one in study.all_series
+    )
+    return json.dumps(to_json(finds.found(finds.study(study.uid, *series), **options)))
+
+
+def test_a_study_has_a_row_for_each_series_in_their_order(basemount, study):
+    rows = status(basemount, "--StudyInstanceUID", study.uid).json["data"]
+    assert [row["SeriesDescription"] for row in rows] == ["Localizer", "T1", "T2"]
+    assert [row["packed"] for row in rows] == [3, 12, 5]
+    assert {row["requested"] for row in rows} == {"unknown"}
+    assert {row["StudyInstanceUID"] for row in rows} == {study.uid}
+    assert {row["state"] for row in rows} == {"packed"}
+
+
+@pytest.mark.parametrize("separator", [",", "\\", " , "])
+def test_several_series_in_the_order_they_are_asked_for(basemount, study, separator):
+    uids = [study.all_series[2].uid, study.all_series[0].uid]
+    rows = status(basemount, "--SeriesInstanceUID", separator.join(uids)).json["data"]
+    assert [row["SeriesInstanceUID"] for row in rows] == uids
+
+
+def test_what_was_requested_and_pushed_is_told(basemount, study):
+    series = study.all_series[0]
+    with Catalogue.open(Basemount.of_log_directory(basemount / "log")) as catalogue:
+        catalogue.record(
+            [
+                Event(series.uid, "requested", study.uid, 4, target="PACS"),
+                Event(series.uid, "pushed", study.uid, 3, target="swift"),
+            ]
+        )
+    (row,) = status(basemount, "--SeriesInstanceUID", series.uid).json["data"]
+    assert (row["requested"], row["received"], row["pushed"], row["registered"]) == (4, 3, 3, "unknown")
+    assert row["state"] == "incomplete, 3 of 4 here, pushed"
+
+
+def test_a_find_shows_also_what_is_not_here(basemount, study):
+    other = datasets.plain_follow_up()
+    rows = status(basemount, stdin=_find(study) + "\n" + _find(other)).json["data"]
+    assert [(row["SeriesDescription"], row["packed"], row["state"]) for row in rows] == [
+        ("Localizer", 3, "packed"),
+        ("T1", 12, "packed"),
+        ("T2", 5, "packed"),
+        ("found 1", 0, "not here"),
+    ]
+    assert rows[-1]["StudyInstanceUID"] == other.uid
+    assert rows[-1]["requested"] == "unknown"
+
+
+def test_a_finds_log_directory_counts_where_none_is_named(basemount, study):
+    ran = run_tool("px-status", stdin=_find(study, db=str(basemount / "log")))
+    assert [row["packed"] for row in ran.json["data"]] == [3, 12, 5]
+    elsewhere = run_tool(
+        "px-status",
+        *("--db", basemount.parent / "other" / "log"),
+        stdin=_find(study, db=str(basemount / "log")),
+    )
+    assert [row["packed"] for row in elsewhere.json["data"]] == [0, 0, 0]
+    assert not (basemount.parent / "other").exists()
+
+
+def test_a_find_of_studies_alone_shows_the_series_that_are_here(basemount, study):
+    document = json.loads(_find(study))
+    document["data"][0]["series"] = []
+    rows = status(basemount, stdin=json.dumps(document)).json["data"]
+    assert [row["packed"] for row in rows] == [3, 12, 5]
+
+
+def test_damaged_images_were_received_and_not_packed(basemount, study, tmp_path):
+    more = Study("PLAIN-1", attributes=study.attributes).series(1, instances=4)
+    file = more.write(tmp_path / "more")[3]
+    file.write_bytes(file.read_bytes()[:-10])
+    repack(basemount, "--xcrdirfile", file, status=1)
+    repack(basemount, "--xcrdirfile", file, status=1)
+    (row,) = status(basemount, "--SeriesInstanceUID", study.all_series[0].uid).json["data"]
+    assert (row["received"], row["packed"], row["state"]) == (4, 3, "packed, 1 damaged, in quarantine")
+
+
+@pytest.mark.parametrize("option", ["--StudyInstanceUID", "--SeriesInstanceUID"])
+def test_a_uid_that_the_catalogue_does_not_have(basemount, study, option):
+    ran = status(basemount, option, "1.2.3", expected=1)
+    assert ran.error == "nothing-found"
+    assert "1.2.3" in ran.stderr
+
+
+def test_a_basemount_without_a_catalogue_stays_without(basemount):
+    ran = status(basemount, "--StudyInstanceUID", "1.2.3", expected=1)
+    assert ran.error == "nothing-found"
+    assert not basemount.exists()
+
+
+def test_series_and_study_are_compared_when_asked(basemount, study):
+    series = study.all_series[0].uid
+    both = ("--SeriesInstanceUID", series, "--verifySeriesInStudy", "--StudyInstanceUID")
+    assert len(status(basemount, *both, study.uid).json["data"]) == 1
+    assert status(basemount, *both, "1.2.3", expected=1).error == "nothing-found"
+    alone = status(basemount, "--SeriesInstanceUID", series, "--verifySeriesInStudy", expected=2)
+    assert "--StudyInstanceUID" in alone.stderr
+
+
+@pytest.mark.parametrize(
+    ("stdin", "code"),
+    [("", "invalid-input"), ("{", "invalid-input"), ("[1]", "invalid-input"), ('{"a": 1}', "invalid-input")],
+)
+def test_what_is_not_a_find(basemount, stdin, code):
+    assert status(basemount, expected=1, stdin=stdin).error == code
+
+
+def test_a_damaged_catalogue(basemount, study):
+    (basemount / "log" / "smdb.sqlite").write_bytes(b"no database" * 1000)
+    ran = status(basemount, "--StudyInstanceUID", study.uid, expected=1)
+    assert ran.error == "catalogue-damaged"
+
+
+def test_a_read_only_basemount_can_be_asked(basemount, study):
+    ran = mounts.run(
+        mounts.read_only(basemount),
+        *(SCRIPTS / "px-status", "--db", str(basemount / "log"), "--StudyInstanceUID", str(study.uid)),
+    )
+    assert [row["packed"] for row in json.loads(ran.stdout)["data"]] == [3, 12, 5]
+
+
+def test_counts_are_of_the_catalogue_and_not_of_the_directories(basemount, study):
+    shutil.rmtree(basemount / "data")
+    rows = status(basemount, "--StudyInstanceUID", study.uid).json["data"]
+    assert [row["packed"] for row in rows] == [3, 12, 5]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_person_sees_a_table_as_wide_as_the_terminal(basemount, study, columns):
+    ran = run_in_terminal(
+        ["px-status", "--db", basemount / "log", "--StudyInstanceUID", study.uid], columns=columns
+    )
+    assert ran.status == 0
+    for word in ("Series", "Requested", "Received", "Packed", "Localizer", "T1", "T2", "12", "unknown"):
+        assert word in ran.stdout
+    assert "Pushed" not in ran.stdout
+
+
+def test_a_description_does_nothing_to_the_terminal(basemount, tmp_path):
+    study = datasets.awkward_study("terminal")
+    study.write(tmp_path / "source")
+    repack(basemount, "-p", tmp_path / "source")
+    ran = run_in_terminal(["px-status", "--db", basemount / "log", "--StudyInstanceUID", study.uid])
+    assert "\x1b[31m" not in ran.stdout
+    assert "\x1b]0;" not in ran.stdout
+    assert "\\x1b[31m" in ran.stdout
+
+
+def test_one_series_of_a_large_catalogue_is_told_in_no_time(basemount, study):
+    """200,000 instances of 1,000 series: the counts come from indexes."""
+    connection = sqlite3.connect(basemount / "log" / "smdb.sqlite")
+    connection.executemany(
+        "insert into instance (SOPInstanceUID, variant, SeriesInstanceUID, size) values (?, '', ?, 1)",
+        ((f"1.2.9.{number}", f"1.2.{number % 1000}") for number in range(200_000)),
+    )
+    connection.commit()
+    connection.close()
+    series = study.all_series[0].uid
+    bare = min(run_tool("python", "-c", "import sqlalchemy").seconds for _ in range(3))
+    rans = [status(basemount, "--SeriesInstanceUID", series) for _ in range(3)]
+    assert {ran.json["data"][0]["packed"] for ran in rans} == {3}
+    assert min(ran.seconds for ran in rans) < bare + 0.2

@@ -9,27 +9,27 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping, 
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeAlias
 
+from pypx.actions.counting import counted, with_counts
 from pypx.actions.echo import echo
 from pypx.actions.parallel import side_by_side
 from pypx.actions.plan import Request, Wanted, missing_series, requests
 from pypx.actions.progress import Progress, Step, ignore_progress
 from pypx.actions.repack import RepackResult, Source, pack, resume
-from pypx.actions.verdict import MoveResult, Verdict, judge
+from pypx.actions.verdict import MoveResult, Verdict, has_all, judge
 from pypx.basemount.incoming import IncomingDirectory
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
-from pypx.dcmtk import dimse, findscu, getscu, movescu
+from pypx.dcmtk import dimse, getscu, movescu
 from pypx.dcmtk.binaries import Binaries
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Retrieval, Transfer
 from pypx.dcmtk.process import Processes
 from pypx.dicom.node import Node
-from pypx.dicom.query import Level, Query
 from pypx.dicom.status import MOVE_DESTINATION_UNKNOWN
-from pypx.dicom.uid import is_uid
 from pypx.errors import (
     AssociationRejected,
     ConnectionLost,
@@ -141,6 +141,10 @@ class _Arrival:
     incoming: IncomingDirectory | None
 
 
+#: SeriesInstanceUID to what the PACS said last of it, and what went wrong.
+_Answers: TypeAlias = dict[str, tuple[Transfer, PypxError | None]]
+
+
 class _Retrieve:
     """One retrieve while it goes on."""
 
@@ -165,7 +169,7 @@ class _Retrieve:
 
     def run(self) -> list[Verdict]:
         """Ask for what is missing, and again for what did not come, and judge."""
-        wanted = {series.series_uid: series for series in self._with_counts(self._request.wanted)}
+        wanted = {series.series_uid: series for series in with_counts(self._caller, self._request.wanted)}
         before = self._catalogue.held_counts(wanted)
         missing = missing_series(wanted.values(), before, self._request.force)
         verdicts = {
@@ -192,23 +196,59 @@ class _Retrieve:
         """Ask once for the missing series; the verdict on each. Better counts find their way into wanted."""
         self._given_up = None
         asked = requests(wanted.values(), self._request.whole_studies, missing)
-        answers: dict[str, tuple[Transfer, PypxError | None]] = {}
-        with closing(self._retrieve(asked, "Retrieving again" if again else "Retrieving")) as arrivals:
-            for arrival in arrivals:
-                for request, transfer in zip(arrival.requests, arrival.retrieval.transfers, strict=True):
-                    error = self._error(transfer, arrival.retrieval.error)
-                    uids = (series.series_uid for series in request.series)
-                    answers |= dict.fromkeys(uids, (transfer, error))
+        answers = self._ask(asked, "Retrieving again" if again else "Retrieving")
+        answers |= self._ask_one_by_one(wanted, asked, answers)
         held = self._catalogue.held_counts(missing)
         doubtful = [
             wanted[uid]
             for uid in missing
             if answers[uid][0].all_sent and (wanted[uid].expected or 0) > held[uid]
         ]
-        wanted |= {series.series_uid: series for series in self._counted(doubtful)}
+        wanted |= {series.series_uid: series for series in counted(self._caller, doubtful)}
         return {uid: judge(wanted[uid], before[uid], held[uid], *answers[uid]) for uid in missing}
 
-    def _retrieve(self, asked: Sequence[Request], words: str) -> Generator[_Arrival, None, None]:
+    def _ask(self, asked: Sequence[Request], words: str, preference: str = "") -> _Answers:
+        """Run the requests, pack what they bring, and say how each series was answered."""
+        answers: _Answers = {}
+        with closing(self._retrieve(asked, words, preference)) as arrivals:
+            for arrival in arrivals:
+                for request, transfer in zip(arrival.requests, arrival.retrieval.transfers, strict=True):
+                    error = self._error(transfer, arrival.retrieval.error)
+                    uids = (series.series_uid for series in request.series)
+                    answers |= dict.fromkeys(uids, (transfer, error))
+        return answers
+
+    def _ask_one_by_one(
+        self, wanted: Mapping[str, Wanted], asked: Sequence[Request], answers: _Answers
+    ) -> _Answers:
+        """Ask again for series that the PACS refused in part: each by itself, then each in compressed form.
+
+        One image that a PACS cannot send must not cost the other series of its study. It fails those, too,
+        that it has in a transfer syntax that was not agreed on, and its status does not tell why.
+        """
+        together = {
+            series.series_uid for request in asked if len(request.series) > 1 for series in request.series
+        }
+        better: _Answers = {}
+        for preference in ("", *(() if self._request.receive_port else getscu.PREFERENCES)):
+            latest = answers | better
+            held = self._catalogue.held_counts(latest)
+            refused = [
+                uid
+                for uid, (transfer, _) in latest.items()
+                if transfer.is_partial
+                and not has_all(wanted[uid], held[uid], transfer)
+                and (preference or uid in together)
+            ]
+            if refused:
+                logger.info("%d series were refused in part; asking once more %s", len(refused), preference)
+                alone = requests(wanted.values(), (), refused)
+                better |= self._ask(alone, "Retrieving one by one", preference)
+        return better
+
+    def _retrieve(
+        self, asked: Sequence[Request], words: str, preference: str
+    ) -> Generator[_Arrival, None, None]:
         """Run the requests and pack what they bring."""
         counts = [request.expected for request in asked]
         total = None if None in counts else sum(count for count in counts if count is not None)
@@ -226,7 +266,7 @@ class _Retrieve:
         if port:
             work = [partial(self._receive, asked, port, stored)]
         else:
-            work = [partial(self._get, one, stored) for one in asked]
+            work = [partial(self._get, one, stored, preference) for one in asked]
         try:
             # Closed before the directories are released: then no thread is left that writes there.
             with closing(side_by_side(self._caller.processes, self._request.jobs, work)) as arrivals:
@@ -238,19 +278,19 @@ class _Retrieve:
             for incoming in self._owned:
                 incoming.release()
 
-    def _get(self, request: Request, stored: Callable[[], None]) -> _Arrival:
+    def _get(self, request: Request, stored: Callable[[], None], preference: str) -> _Arrival:
         if self._given_up:
             return _Arrival((request,), Retrieval((Transfer(),), self._given_up), None)
         incoming = self._claim("get")
-        retrieval = getscu.get(self._caller, request.query, incoming.path, stored, keep_open=(incoming.lock,))
+        retrieval = getscu.get(
+            self._caller, request.query, incoming.path, stored, (incoming.lock,), preference
+        )
         return _Arrival((request,), self._seen(retrieval), incoming)
 
     def _receive(self, asked: Sequence[Request], port: int, stored: Callable[[], None]) -> _Arrival:
         incoming = self._claim("move")
         queries = [request.query for request in asked]
-        retrieval = movescu.receive(
-            self._caller, queries, port, incoming.path, stored, keep_open=(incoming.lock,)
-        )
+        retrieval = movescu.receive(self._caller, queries, port, incoming.path, stored, (incoming.lock,))
         return _Arrival(asked, self._seen(retrieval), incoming)
 
     def _seen(self, retrieval: Retrieval) -> Retrieval:
@@ -292,8 +332,13 @@ class _Retrieve:
                 f"Ask the PACS administrator to add AE title {node.calling_ae_title} at this host,"
                 f" port {port}, or use --get.",
             )
+        if transfer.status.is_failure and port:
+            known = (
+                f"Make sure that the PACS knows AE title {node.calling_ae_title} at this host, port {port}."
+            )
+            return dimse.request_failed(node, "C-MOVE", transfer.status, "" if transfer.completed else known)
         if transfer.status.is_failure:
-            return dimse.request_failed(node, "C-MOVE" if port else "C-GET", transfer.status)
+            return dimse.request_failed(node, "C-GET", transfer.status)
         if transfer.failed or transfer.remaining:
             return RetrieveIncomplete(
                 f"{node} could not send {(transfer.failed or 0) + (transfer.remaining or 0)} images"
@@ -315,40 +360,6 @@ class _Retrieve:
         pause = FIRST_PAUSE * 2 ** (attempt - 1)
         logger.warning("%d series are not complete; asking again in %g s", missing, pause)
         time.sleep(pause)
-
-    def _with_counts(self, wanted: Iterable[Wanted]) -> list[Wanted]:
-        """The series, with the counts that the PACS did not give where it answers at IMAGE level."""
-        series = list(wanted)
-        counted = {one.series_uid: one for one in self._counted([s for s in series if s.expected is None])}
-        return [counted.get(one.series_uid, one) for one in series]
-
-    def _counted(self, wanted: Sequence[Wanted]) -> list[Wanted]:
-        """The series with as many instances as the PACS lists; as they were where it does not list them."""
-        if not wanted:
-            return []
-        queries = [
-            Query(
-                Level.IMAGE,
-                {"StudyInstanceUID": series.study_uid, "SeriesInstanceUID": series.series_uid},
-                ("SOPInstanceUID",),
-            )
-            for series in wanted
-        ]
-        listed: list[set[str]] = [set() for _ in wanted]
-
-        def take(answer: findscu.Answer) -> None:
-            if is_uid(uid := answer.values.get("SOPInstanceUID", "")):
-                listed[answer.query].add(uid)
-
-        try:
-            outcome = findscu.find(self._caller, queries, take)
-        except PypxError as error:
-            logger.info("The PACS does not list instances (%s)", error.message)
-            return list(wanted)
-        return [
-            replace(series, expected=len(uids)) if final.is_success and uids else series
-            for series, uids, final in zip(wanted, listed, outcome.finals, strict=True)
-        ]
 
     def _record_requested(self, wanted: Iterable[Wanted]) -> None:
         self._catalogue.record(

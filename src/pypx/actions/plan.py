@@ -61,8 +61,9 @@ def wanted_series(founds: Sequence[Found]) -> tuple[Wanted, ...]:
     """
     wanted: dict[str, Wanted] = {}
     for series in (series for found in founds for series in found.series):
-        if not (is_uid(series.uid) and is_uid(series.study_uid)):
-            raise InvalidInput(f"{series.uid or series.study_uid!r} is not the UID of a series and its study")
+        for uid, what in ((series.study_uid, "study"), (series.uid, "series")):
+            if not is_uid(uid):
+                raise InvalidInput(f"{uid!r} is not the UID of a {what}")
         wanted.setdefault(
             series.uid,
             Wanted(

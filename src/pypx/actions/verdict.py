@@ -89,14 +89,15 @@ def judge(
         return Verdict(series, State.FAILED, held, received, error)
     if transfer is None and error is None:
         return Verdict(series, State.ALREADY_HERE, held, received)
-    if held and _has_all(series, held, transfer):
+    if held and has_all(series, held, transfer):
         return Verdict(series, State.COMPLETE, held, received)
     if error and not held:
         return Verdict(series, State.FAILED, held, received, error)
     return Verdict(series, State.INCOMPLETE, held, received, error or _incomplete(series, held))
 
 
-def _has_all(series: Wanted, held: int, transfer: Transfer | None) -> bool:
+def has_all(series: Wanted, held: int, transfer: Transfer | None) -> bool:
+    """Whether all of a series is here: by its count, or by the PACS's word where nobody knows the count."""
     if series.expected is None:
         return transfer is not None and transfer.all_sent
     return held >= series.expected

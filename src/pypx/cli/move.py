@@ -100,7 +100,9 @@ def _move(options: Mapping[str, Any]) -> MoveResult:
     from pypx.cli.options import basemount_of, templates_of
     from pypx.cli.progress import progress_bar
 
-    templates = templates_of(options)
+    templates, binaries = templates_of(options), binaries_of(options)
+    # Told before a PACS is asked for anything.
+    binaries.path("movescu" if options["receivePort"] else "getscu")
     founds, node = _asked_for(options)
     inherited = founds[0].arguments
     request = MoveRequest(
@@ -112,7 +114,7 @@ def _move(options: Mapping[str, Any]) -> MoveResult:
         retries=options["retries"],
         timeout=options["timeout"],
         force=options["force"],
-        binaries=binaries_of(options),
+        binaries=binaries,
         templates=templates,
     )
     with progress_bar() as progress:

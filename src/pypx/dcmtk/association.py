@@ -30,8 +30,9 @@ ACSE_TIMEOUT = 30
 SLACK = 3.0
 
 _NETWORK_ERROR = re.compile(r"TCP Initialization Error: (?P<reason>.+)")
-#: What programs say when the connection goes away under them. The last is getscu's, in the middle of an image:
-#: it tries to refuse what it could not read, in an association that is gone.
+
+#: What programs say when the connection goes away under them. The last is getscu's, in the middle of an
+#: image: it tries to refuse what it could not read, in an association that is gone.
 _LOST = (
     "network closed",
     "Peer aborted",
@@ -111,7 +112,7 @@ def _rejection(node: Node, text: str) -> PypxError | None:
 
 def _no_connection(node: Node, text: str, reason: str) -> PypxError:
     if "cannot create network" in text:
-        return PortInUse(f"The port to receive on cannot be opened ({reason})")
+        return PortInUse(f"It cannot be opened to receive on ({reason})")
     if "timed out" in reason.lower() or "timeout" in reason.lower():
         return PeerTimeout(f"{node.host}:{node.port} did not take the connection in time")
     return ConnectionRefused(f"No connection to {node.host}:{node.port} ({reason})")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from pypx.dicom.node import Node
-from pypx.dicom.status import CANCELLED, PENDING, SUCCESS, Status
+from pypx.dicom.status import CANCELLED, PENDING, SUB_OPERATIONS_WITH_FAILURES, SUCCESS, Status
 from pypx.errors import PypxError, RequestFailed
 
 #: The names at verbosity "info"; "debug" gives the code itself.
@@ -66,6 +66,13 @@ class Transfer:
         """Whether the PACS says that it sent all that it has."""
         return self.status is not None and self.status.is_success and not self.failed and not self.remaining
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether the PACS answered to the end, and could not send some image."""
+        return self.status is not None and (
+            bool(self.failed) or self.status.code in (0x0122, SUB_OPERATIONS_WITH_FAILURES, UNNAMED_FAILURE)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
@@ -83,6 +90,6 @@ class Retrieval:
     error: PypxError | None = None
 
 
-def request_failed(node: Node, what: str, answered: Status) -> RequestFailed:
+def request_failed(node: Node, what: str, answered: Status, hint: str = "") -> RequestFailed:
     """The error for a response with a failure status."""
-    return RequestFailed(f"{node} answered the {what}: {answered}")
+    return RequestFailed(f"{node} answered the {what}: {answered}", hint)

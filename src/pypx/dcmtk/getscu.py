@@ -17,12 +17,34 @@ from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import Status
 
+#: Options that propose a compressed transfer syntax beside the uncompressed ones, the common ones first. A
+#: PACS accepts one transfer syntax for each SOP class and association; images that it has in another one, and
+#: will not convert, it does not send.
+PREFERENCES = (
+    "+xs",  # JPEG lossless, first order prediction
+    "+xv",  # JPEG 2000 lossless
+    "+xt",  # JPEG-LS lossless
+    "+xr",  # RLE lossless
+    "+xy",  # JPEG baseline
+    "+xw",  # JPEG 2000
+    "+xx",  # JPEG extended, 12 bit
+    "+xu",  # JPEG-LS near lossless
+    "+xd",  # deflated
+    "+x2",  # MPEG-4 AVC/H.264 level 4.2, 2D
+    "+xn",  # MPEG-4 AVC/H.264 level 4.1
+    "+xh",  # MPEG-2 main profile, high level
+    "+xm",  # MPEG-2 main profile, main level
+    "+x4",  # HEVC/H.265 main profile
+)
+
 _STORED = "I: Sending C-STORE Response (Success)"
 _RESPONSE = re.compile(r"I: Received C-GET Response \((?P<status>.+)\)")
 _COUNT = re.compile(r"I:   Number of (?P<what>\w+) Suboperations\s*: (?P<number>\d+)")
 
 
-def argv(binary: str, node: Node, query: str, directory: str, timeout: float) -> tuple[str, ...]:
+def argv(
+    binary: str, node: Node, query: str, directory: str, timeout: float, preference: str = ""
+) -> tuple[str, ...]:
     """The command line that retrieves what one identifier names.
 
     Parameters
@@ -37,6 +59,8 @@ def argv(binary: str, node: Node, query: str, directory: str, timeout: float) ->
         Where the images are written, one file each.
     timeout : float
         Seconds to wait for each message.
+    preference : str
+        One of PREFERENCES; "" proposes the uncompressed transfer syntaxes alone.
     """
     return (
         binary,
@@ -44,6 +68,7 @@ def argv(binary: str, node: Node, query: str, directory: str, timeout: float) ->
         "-S",
         *association.titles(node),
         *association.patience(timeout),
+        *((preference,) if preference else ()),
         "+B",  # written to disk as they arrive, byte for byte as they were sent
         *("-od", directory),
         *association.address(node),
@@ -92,6 +117,7 @@ def get(
     directory: Path,
     on_stored: Callable[[], None],
     keep_open: Sequence[int] = (),
+    preference: str = "",
 ) -> Retrieval:
     """Retrieve what one query names into a directory.
 
@@ -106,6 +132,8 @@ def get(
         Called each time that an image is on disk.
     keep_open : sequence of int, optional
         File descriptors that getscu holds for as long as it may write.
+    preference : str
+        One of PREFERENCES.
 
     Raises
     ------
@@ -116,7 +144,9 @@ def get(
     with TemporaryDirectory(prefix="px-get-") as scratch:
         file = identifier.write(query, Path(scratch) / "query.dcm")
         ended = caller.run(
-            argv(binary, caller.node, file, str(directory), caller.timeout), reader.take, keep_open
+            argv(binary, caller.node, file, str(directory), caller.timeout, preference),
+            reader.take,
+            keep_open,
         )
     transfer = reader.transfer()
     error = None if transfer.status else association.failure_or_unknown(caller.node, ended)

@@ -16,6 +16,7 @@ from pypx.dcmtk.dimse import Retrieval, Transfer
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import Status
+from pypx.errors import PortInUse
 
 _STORED = re.compile(r"I: Received Store Request.*")
 _FINAL = "I: Received Final Move Response"
@@ -154,4 +155,6 @@ def receive(
         )
     missing = len(queries) - len(reader.transfers)
     error = association.failure_or_unknown(node, ended) if missing else None
+    if isinstance(error, PortInUse):
+        error = PortInUse(f"Port {receive_port}: {error.message}")
     return Retrieval((*reader.transfers, *(Transfer(),) * missing), error)

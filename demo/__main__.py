@@ -20,11 +20,11 @@ from demo.studies import invented_studies
 _PATIENT = "7654321"
 
 _NEXT = """\
-Next, against your own PACS (ask its administrator to add your AE title):
+Next, against your own PACS (its administrator has to let your AE title in):
   source .venv/bin/activate
-  px-echo --aet MYSELF --aec THEIRS --serverIP pacs.example.org --serverPort 104
-  px-find --aet MYSELF --aec THEIRS --serverIP pacs.example.org --serverPort 104 \\
-          --PatientID 12345 | px-move --get --db ~/dicom/log"""
+  px-echo pacs.example.org:THEIRS:104 --aet YOURS
+  px-find pacs.example.org:THEIRS:104 --aet YOURS --PatientID 12345 |
+      px-move --get --db ~/dicom/log"""
 
 
 class StepFailed(Exception):
@@ -73,7 +73,8 @@ class Walk:
                 process.terminate()
                 process.wait()
             raise
-        for command, status in zip(pipeline, statuses, strict=True):
+        # From the end: a command that fails takes those that write to it with it.
+        for command, status in reversed(list(zip(pipeline, statuses, strict=True))):
             if status != 0:
                 raise StepFailed(f"{command[0]} ended with status {status}")
 
@@ -96,7 +97,7 @@ def _as_typed(pipeline: tuple[list[str], ...], width: int = 78) -> str:
 def tree(top: Path, depth: int = 0) -> list[str]:
     """Directories below one, indented; files are counted, not listed."""
     lines = []
-    for directory in sorted(path for path in top.iterdir() if path.is_dir() and path.name[0] != "."):
+    for directory in sorted(path for path in top.iterdir() if path.is_dir() and path.name[-1] != "~"):
         files = sum(path.is_file() for path in directory.iterdir())
         count = f"  ({files} images)" if files else ""
         lines.append(f"{'  ' * depth}{directory.name}/{count}")
@@ -106,13 +107,13 @@ def tree(top: Path, depth: int = 0) -> list[str]:
 
 def show(pacs: Pacs, basemount: Path) -> None:
     """The main job, as a person would do it."""
-    node, log = pacs.node.options, str(basemount / "log")
-    find = ["px-find", *node, "--PatientID", _PATIENT]
+    node, log = pacs.node.word, str(basemount / "log")
+    find = ["px-find", node, "--PatientID", _PATIENT]
     study = next(study for study in invented_studies() if study.patient_id == _PATIENT)
     walk = Walk()
 
     walk.tell(f"A PACS with invented patients listens at {pacs.node.host}:{pacs.port}. Is it there?")
-    walk.run(["px-echo", *node])
+    walk.run(["px-echo", node])
     walk.tell(f"What does it have of patient {_PATIENT}?")
     walk.run(find, ["px-report"])
     walk.tell("All of that into a tidy folder:")

@@ -22,6 +22,11 @@ class Address:
     port: int
 
     @property
+    def word(self) -> str:
+        """The PACS in one word, as the console scripts take it."""
+        return f"{self.host}:{self.aec}:{self.port}"
+
+    @property
     def options(self) -> list[str]:
         """The address as options of the console scripts."""
         return [

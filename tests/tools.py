@@ -6,10 +6,12 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 import uuid
@@ -63,6 +65,7 @@ class Running:
         self._mark = uuid.uuid4().hex
         self._stdin = stdin.encode() if isinstance(stdin, str) else stdin
         self._started = time.monotonic()
+        self._scratch = None if directory else Path(tempfile.mkdtemp(prefix="pypx-run-"))
         channel = subprocess.PIPE if terminal is None else terminal
         self.process = subprocess.Popen(
             [
@@ -72,10 +75,17 @@ class Running:
             stdin=subprocess.PIPE if terminal is None else terminal,
             stdout=channel,
             stderr=channel,
-            cwd=directory,
+            cwd=directory or self._scratch,
             env={**_environment(), **(environment or {}), _MARK: self._mark},
             start_new_session=True,
         )
+
+    def feed(self) -> None:
+        """Give it all its stdin now, for a caller that looks on before it waits."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(self._stdin)
+        self.process.stdin.close()
+        self.process.stdin = None
 
     def wait(self, timeout: float = 60.0) -> Ran:
         """Feed it its stdin and take what it writes until it ends; a tool that leaves children fails."""
@@ -94,6 +104,7 @@ class Running:
             time.monotonic() - self._started,
         )
         self.assert_nothing_left()
+        self._assert_nothing_written()
         assert "Traceback" not in ran.stderr + ran.stdout, ran.stderr + ran.stdout
         return ran
 
@@ -101,6 +112,7 @@ class Running:
         """kill -9, of the tool and everything that it started, as a power cut would."""
         self.end_everything()
         self.process.communicate()
+        self._assert_nothing_written()
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Ctrl-C, or a service manager's SIGTERM, to the tool alone."""
@@ -118,6 +130,13 @@ class Running:
         if left:
             self.end_everything()
             raise AssertionError(f"{self.process.args} left processes behind: {left}")
+
+    def _assert_nothing_written(self) -> None:
+        """Where it is run from is none of a tool's business."""
+        if self._scratch is not None and self._scratch.exists():
+            written = [path.name for path in self._scratch.iterdir()]
+            shutil.rmtree(self._scratch)
+            assert written == [], f"{self.process.args} wrote into the working directory: {written}"
 
     def end_everything(self) -> None:
         for pid in (*_marked(self._mark), self.process.pid):
@@ -159,7 +178,8 @@ def run_tool(
 ) -> Ran:
     """Run a console script to its end, none of its streams a terminal.
 
-    Fails where it does not end in time, leaves a child process behind or shows a stack trace.
+    Fails where it does not end in time, leaves a child process behind, writes into its working directory
+    or shows a stack trace.
     """
     running = Running(
         name,

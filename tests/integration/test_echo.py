@@ -21,7 +21,7 @@ def test_a_pacs_that_is_there_answers(pacs: Pacs) -> None:
 
 
 def test_the_pacs_may_be_one_word(pacs: Pacs) -> None:
-    ran = run_tool("px-echo", f"{pacs.node.host}:{pacs.aec}:{pacs.port}")
+    ran = run_tool("px-echo", pacs.node.word)
     assert ran.status == 0
     assert ran.json["data"]["aec"] == pacs.aec
 

@@ -19,6 +19,8 @@ from trees import (
     assert_holds,
     assert_holds_part_of,
     assert_nothing_pending,
+    assert_nothing_quarantined,
+    assert_quarantine_says_why,
     files_below,
     fingerprint,
 )
@@ -55,6 +57,7 @@ def test_find_into_move_then_status_twice(pacs: Pacs, basemount: Path, tmp_path:
     assert first.json["summary"]["received"] == first.json["summary"]["stored"] == 24
     assert_holds(basemount, [path for study in studies for path in study.write(tmp_path / "sent")])
     assert_nothing_pending(basemount)
+    assert_nothing_quarantined(basemount)
     for study in studies:
         _assert_all_here(basemount, study)
 
@@ -115,12 +118,10 @@ def _filled(start_pacs: StartPacs, study: Study, directory: Path) -> tuple[Pacs,
     return pacs, files
 
 
-def _start_and_wait_for_images(basemount: Path, found: str, how_many: int) -> Running:
+def _start_and_wait_for_images(basemount: Path, found: str, how_many: int, *options: str | int) -> Running:
     """Start px-move and come back once so many images lie somewhere in the BASEMOUNT."""
-    running = Running("px-move", "--get", "--db", basemount / "log")
-    assert running.process.stdin is not None
-    running.process.stdin.write(found.encode())
-    running.process.stdin.close()
+    running = Running("px-move", "--get", "--db", basemount / "log", *options, stdin=found)
+    running.feed()
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if len(files_below(basemount / "incoming")) + len(files_below(basemount / "data")) >= how_many:
@@ -151,6 +152,7 @@ def test_kill_9_in_the_middle_and_again(
     assert again.status == 0, again.stdout
     assert_holds(basemount, files)
     assert_nothing_pending(basemount)
+    assert_quarantine_says_why(basemount)
     _assert_all_here(basemount, study)
 
 
@@ -167,19 +169,14 @@ def test_ctrl_c_keeps_what_is_done(start_pacs: StartPacs, basemount: Path, tmp_p
     assert run_tool("px-move", "--get", "--db", basemount / "log", stdin=found).status == 0
     assert_holds(basemount, files)
     assert_nothing_pending(basemount)
+    assert_quarantine_says_why(basemount)
 
 
 def test_a_pacs_that_is_killed_half_way(start_pacs: StartPacs, basemount: Path, tmp_path: Path) -> None:
     study = large_study()
     pacs, files = _filled(start_pacs, study, tmp_path / "sent")
     found = _find(pacs, "LARGE-1")
-    command = ("px-move", "--get", "--db", basemount / "log", "--retries", 0)
-    running = Running(*command)
-    assert running.process.stdin is not None
-    running.process.stdin.write(found.encode())
-    running.process.stdin.close()
-    while len(files_below(basemount / "incoming")) + len(files_below(basemount / "data")) < 60:
-        assert running.process.poll() is None, "px-move was faster than the test"
+    running = _start_and_wait_for_images(basemount, found, 60, "--retries", 0)
     pacs.kill()
     ran = running.wait(60)
     assert ran.status == 1
@@ -189,11 +186,12 @@ def test_a_pacs_that_is_killed_half_way(start_pacs: StartPacs, basemount: Path, 
     assert held == sum(verdict["held"] for verdict in ran.json["data"]) < study.instances
 
     pacs.start_again()
-    again = run_tool(*command, stdin=found)
+    again = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
     assert again.status == 0, again.stdout
     assert again.json["summary"]["received"] == study.instances - held
     assert_holds(basemount, files)
     assert_nothing_pending(basemount)
+    assert_quarantine_says_why(basemount)
 
 
 @pytest.mark.parametrize("after", [0, 1500, 20_000, 40_001])
@@ -211,6 +209,7 @@ def test_a_wire_that_is_cut(pacs: Pacs, basemount: Path, sample_files: list[Path
     again = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
     assert again.status == 0
     assert_nothing_pending(basemount)
+    assert_quarantine_says_why(basemount)
     _assert_all_here(basemount, plain_study())
 
 

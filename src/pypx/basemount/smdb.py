@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pypx.basemount import rows, schema, series_records
 from pypx.basemount.database import Database
@@ -42,7 +41,7 @@ class Catalogue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = postgresql.insert if database.dialect == "postgresql" else sqlite.insert
+        self._insert = _insert_of(database.dialect)
 
     @classmethod
     def open(cls, basemount: Basemount, wait: float = 30.0) -> Catalogue:
@@ -233,6 +232,17 @@ class Catalogue:
             return []
         statement = self._insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
         return list(connection.execute(statement, list(values)).mappings())
+
+
+def _insert_of(dialect: str) -> Any:
+    """The insert statement with ``on conflict``; each dialect takes long to import."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert
 
 
 def _chunks(values: Collection[_Value]) -> Iterator[list[_Value]]:

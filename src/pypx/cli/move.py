@@ -160,9 +160,11 @@ def _show(result: MoveResult) -> None:
 
     for verdict in result.verdicts:
         expected = "?" if verdict.series.expected is None else verdict.series.expected
-        mark = "+" if verdict.is_good else "!"
+        count = f"{verdict.held} of {expected}"
+        # A UID in the place of a description fills a line of 80 columns: no word more where all is well.
+        state = "" if verdict.is_good else f"  {verdict.state.value}"
         name = verdict.series.description or verdict.series.series_uid
-        terminal.write_stdout(f"{mark} {verdict.held:>6} of {expected:<6} {verdict.state.value:<13} {name}")
+        terminal.write_stdout(f"{'+' if verdict.is_good else '!'} {count:<12} {name}{state}")
     new = sum(verdict.received for verdict in result.verdicts)
     complete = len(result.verdicts) - result.count(State.INCOMPLETE) - result.count(State.FAILED)
     terminal.write_stdout(

@@ -48,6 +48,11 @@ logger = logging.getLogger(__name__)
 #: Failures that may be gone a moment later, of a PACS that was there a moment ago.
 _PASSING = (ConnectionLost, ConnectionRefused, PeerTimeout, RetrieveIncomplete)
 
+_OTHER_WAY = (
+    "The PACS may have the images in a form that C-GET does not bring: try --receivePort, or ask the PACS"
+    " administrator what its log says of this moment."
+)
+
 #: Failures that every further request would meet just the same.
 _GENERAL = (AssociationRejected, ConnectionRefused, HostUnknown, PortInUse, ServiceNotOffered)
 
@@ -129,7 +134,23 @@ def move(request: MoveRequest, basemount: Basemount, progress: Progress = ignore
         retrieve = _Retrieve(request, basemount, catalogue, caller, progress)
         verdicts = retrieve.run()
         packed = [*([resumed] if resumed else []), *retrieve.packed]
-    return MoveResult(tuple(verdicts), tuple(packed), time.monotonic() - begun)
+    return MoveResult(_described(verdicts, packed), tuple(packed), time.monotonic() - begun)
+
+
+def _described(verdicts: Iterable[Verdict], packed: Iterable[RepackResult]) -> tuple[Verdict, ...]:
+    """The verdicts, with the descriptions that the PACS did not give and the images do."""
+    told = {
+        one.series["SeriesInstanceUID"]: one.series.get("SeriesDescription", "")
+        for result in packed
+        for one in result.series
+        if "SeriesInstanceUID" in one.series
+    }
+    return tuple(
+        replace(verdict, series=replace(verdict.series, description=told.get(verdict.series.series_uid, "")))
+        if not verdict.series.description
+        else verdict
+        for verdict in verdicts
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +262,7 @@ class _Retrieve:
                 and (preference or uid in together)
             ]
             if refused:
-                logger.info("%d series were refused in part; asking once more %s", len(refused), preference)
+                logger.info("%d series were refused in part; asking again %s", len(refused), preference)
                 alone = requests(wanted.values(), (), refused)
                 better |= self._ask(alone, "Retrieving one by one", preference)
         return better
@@ -338,7 +359,7 @@ class _Retrieve:
             )
             return dimse.request_failed(node, "C-MOVE", transfer.status, "" if transfer.completed else known)
         if transfer.status.is_failure:
-            return dimse.request_failed(node, "C-GET", transfer.status)
+            return dimse.request_failed(node, "C-GET", transfer.status, _OTHER_WAY)
         if transfer.failed or transfer.remaining:
             return RetrieveIncomplete(
                 f"{node} could not send {(transfer.failed or 0) + (transfer.remaining or 0)} images"

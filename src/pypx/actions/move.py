@@ -17,7 +17,7 @@ from pypx.actions.parallel import side_by_side
 from pypx.actions.plan import Request, Wanted, missing_series, requests
 from pypx.actions.progress import Progress, Step, ignore_progress
 from pypx.actions.repack import RepackResult, Source, pack, resume
-from pypx.actions.verdict import MoveResult, Verdict, has_all, judge
+from pypx.actions.verdict import MoveResult, Verdict, described, has_all, judge
 from pypx.basemount.incoming import IncomingDirectory
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event
@@ -134,23 +134,7 @@ def move(request: MoveRequest, basemount: Basemount, progress: Progress = ignore
         retrieve = _Retrieve(request, basemount, catalogue, caller, progress)
         verdicts = retrieve.run()
         packed = [*([resumed] if resumed else []), *retrieve.packed]
-    return MoveResult(_described(verdicts, packed), tuple(packed), time.monotonic() - begun)
-
-
-def _described(verdicts: Iterable[Verdict], packed: Iterable[RepackResult]) -> tuple[Verdict, ...]:
-    """The verdicts, with the descriptions that the PACS did not give and the images do."""
-    told = {
-        one.series["SeriesInstanceUID"]: one.series.get("SeriesDescription", "")
-        for result in packed
-        for one in result.series
-        if "SeriesInstanceUID" in one.series
-    }
-    return tuple(
-        replace(verdict, series=replace(verdict.series, description=told.get(verdict.series.series_uid, "")))
-        if not verdict.series.description
-        else verdict
-        for verdict in verdicts
-    )
+    return MoveResult(described(verdicts, packed), tuple(packed), time.monotonic() - begun)
 
 
 @dataclass(frozen=True, slots=True)

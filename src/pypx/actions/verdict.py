@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pypx.actions.plan import Wanted
@@ -106,6 +106,22 @@ def has_all(series: Wanted, held: int, transfer: Transfer | None) -> bool:
 def _incomplete(series: Wanted, held: int) -> RetrieveIncomplete:
     of = "an unknown number of" if series.expected is None else f"{series.expected}"
     return RetrieveIncomplete(f"{held} of {of} images of the series {series.series_uid} are here")
+
+
+def described(verdicts: Iterable[Verdict], packed: Iterable[RepackResult]) -> tuple[Verdict, ...]:
+    """The verdicts, with the descriptions that the PACS did not give and the images do."""
+    told = {
+        one.series["SeriesInstanceUID"]: one.series.get("SeriesDescription", "")
+        for result in packed
+        for one in result.series
+        if "SeriesInstanceUID" in one.series
+    }
+    return tuple(
+        replace(verdict, series=replace(verdict.series, description=told.get(verdict.series.series_uid, "")))
+        if not verdict.series.description
+        else verdict
+        for verdict in verdicts
+    )
 
 
 @dataclass(frozen=True, slots=True)

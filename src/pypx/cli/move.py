@@ -12,6 +12,7 @@ from pypx.cli import edge, terminal
 from pypx.cli.options import catalogue_options, template_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.errors import NothingFound, UsageError
+from pypx.printable import printable
 
 if TYPE_CHECKING:
     from pypx.actions.found import Found
@@ -163,7 +164,7 @@ def _show(result: MoveResult) -> None:
         count = f"{verdict.held} of {expected}"
         # A UID in the place of a description fills a line of 80 columns: no word more where all is well.
         state = "" if verdict.is_good else f"  {verdict.state.value}"
-        name = verdict.series.description or verdict.series.series_uid
+        name = printable(verdict.series.description or verdict.series.series_uid)
         terminal.write_stdout(f"{'+' if verdict.is_good else '!'} {count:<12} {name}{state}")
     new = sum(verdict.received for verdict in result.verdicts)
     complete = len(result.verdicts) - result.count(State.INCOMPLETE) - result.count(State.FAILED)

@@ -21,8 +21,7 @@ _PATIENT = "7654321"
 
 _NEXT = """\
 Next, against your own PACS (its administrator has to let your AE title in):
-  source .venv/bin/activate
-  px-echo pacs.example.org:THEIRS:104 --aet YOURS
+  source .venv/bin/activate; px-echo pacs.example.org:THEIRS:104 --aet YOURS
   px-find pacs.example.org:THEIRS:104 --aet YOURS --PatientID 12345 |
       px-move --get --db ~/dicom/log"""
 
@@ -119,7 +118,7 @@ def show(pacs: Pacs, basemount: Path) -> None:
     walk.tell("All of that into a tidy folder:")
     walk.run(find, ["px-move", "--get", "--db", log])
     walk.tell("Is it all here? The first of the two studies:")
-    walk.run(["px-status", "--db", log, "--StudyInstanceUID", study.uid])
+    walk.run(["px-status", "--db", log, "--StudyInstanceUID", study.uid], ["px-report"])
     walk.tell(f"{basemount / 'data'} now holds:")
     print("\n".join(tree(basemount / "data")))
 

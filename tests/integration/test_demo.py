@@ -30,6 +30,8 @@ def test_the_last_screen_holds_counts_tree_and_what_comes_next(tmp_path: Path) -
     last_screen = "\n".join(ran.stdout.replace("\r", "").split("\n")[-24:])
     assert "px-find pacs.example.org" in last_screen
     assert "(24 images)" in last_screen
+    assert re.search(r"Requested +Received +Packed", last_screen)
+    assert re.search(r"T1 MPRAGE sag +24 +24 +24 ", last_screen)
     shown = re.sub(r"\x1b\[[0-9;?]*\w", "", last_screen).replace(str(tmp_path), "/tmp")
     assert all(len(line) <= 80 for line in shown.split("\n"))
 

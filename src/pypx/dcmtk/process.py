@@ -8,6 +8,7 @@ import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -132,22 +133,58 @@ class Processes:
         BinaryMissing
             When it cannot be started.
         """
-        logger.debug("%s", shown(argv))
         process = self._start(argv, keep_open, directory)
         try:
             return _follow(process, silence, on_line)
         finally:
-            if process.poll() is None:
-                _signal_group(process, signal.SIGKILL)
-                process.wait()
             if process.stdout:
                 process.stdout.close()
-            with self._lock:
-                self._running.discard(process)
+            self._finish(process)
+
+    def serve(self, argv: Sequence[str], connection: socket.socket, keep_open: Sequence[int] = ()) -> int:
+        """Run a program that has a connection as its standard input, as inetd does, to its end.
+
+        Parameters
+        ----------
+        argv : sequence of str
+            The program's path and its arguments.
+        connection : socket.socket
+            Closed here once the program has it.
+        keep_open : sequence of int, optional
+            File descriptors that the program holds as well.
+
+        Returns
+        -------
+        int
+            The return code.
+
+        Raises
+        ------
+        BinaryMissing
+            When it cannot be started.
+        """
+        with connection:
+            process = self._start(argv, keep_open, None, connection)
+        try:
+            return process.wait()
+        finally:
+            self._finish(process)
+
+    def _finish(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is None:
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+        with self._lock:
+            self._running.discard(process)
 
     def _start(
-        self, argv: Sequence[str], keep_open: Sequence[int], directory: Path | None
+        self,
+        argv: Sequence[str],
+        keep_open: Sequence[int],
+        directory: Path | None,
+        connection: socket.socket | None = None,
     ) -> subprocess.Popen[bytes]:
+        logger.debug("%s", shown(argv))
         with self._lock:
             # setpriv would be started all the same, and fail in its own words.
             if not shutil.which(argv[0]):
@@ -157,8 +194,8 @@ class Processes:
             try:
                 process = subprocess.Popen(
                     [*_ends_with_parent(), *argv],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
+                    stdin=connection.fileno() if connection else subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL if connection else subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     # Debian's DCMTK leaves Nagle's algorithm on unless told so: 44 ms an object.
                     env={**os.environ, "TCP_NODELAY": "1"},

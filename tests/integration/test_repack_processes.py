@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -137,7 +138,7 @@ def test_kill_9_at_any_moment_and_one_more_run_end_as_if_undisturbed(way, basemo
         "skipped": 1,
     }
     expected = packed.everything(tmp_path / "U")
-    for number in range(6):
+    for number in range(3):
         shutil.rmtree(source)
         shutil.copytree(tmp_path / "again", source)
         basemount_of_run = tmp_path / f"B-{number}"
@@ -229,15 +230,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     assert peaks[1] < 150 * 1024
 
 
-def test_repack_after_a_kill_takes_up_the_same_command(basemount, tmp_path):
-    _two_patients(tmp_path / "source")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_the_same_command_goes_on(number, basemount, tmp_path):
+    files = _two_patients(tmp_path / "source", instances=150)
     running = _start(basemount, "-p", tmp_path / "source")
     deadline = time.monotonic() + 30
     while not files_below(basemount / "data") and time.monotonic() < deadline:
         time.sleep(0.001)
-    running.kill()
-    before = len(files_below(basemount / "data"))
-    assert before > 0
-    ran = repack(basemount, "-p", tmp_path / "source")
-    assert sum(counts(ran).values()) == 400
+    running.interrupt(number)
+    ran = running.wait()
+    assert ran.status == 130
+    assert "interrupted" in ran.stderr
+    assert_nothing_pending(basemount)
+    assert 0 < len(files_below(basemount / "data")) < len(files)
+    assert sum(counts(repack(basemount, "-p", tmp_path / "source")).values()) == len(files)
+    assert_holds(basemount, files)
     packed.assert_catalogue_is_exact(basemount)

@@ -70,15 +70,17 @@ class Basemount:
         return self.root / "services"
 
     def prepare(self) -> None:
-        """Make the directories that are missing, for the owner alone, and see that all can be written.
+        """Make the directories that are missing, for the owner alone, and see that images can be written.
 
         Raises
         ------
         BasemountUnusable
             When one cannot be made or written.
         """
-        for directory in (self.log, self.data, self.incoming, self.quarantine, self.services):
+        written = (self.log, self.data, self.incoming, self.quarantine)
+        for directory in (*written, self.services):
             _make(directory)
+        for directory in written:
             if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
                 raise BasemountUnusable(f"{directory} cannot be written")
 

@@ -109,6 +109,7 @@ class Batches:
             for placer in self._placers:
                 placer.sync()
             settled, beaten = self._write_down(settled)
+            logger.info("%d files are done and written down", len(settled))
             for one in settled:
                 self._remove_source(one)
                 yield one.outcome
@@ -139,6 +140,7 @@ class Batches:
             return self._refuse(reading)
         stays = not self._takes or self._is_ours(reading.path)
         shelved = self._shelf.put(candidate, keep=stays)
+        logger.debug("%s is held as %s", reading.path, shelved.target)
         size = candidate.header.size if shelved.fate is not Fate.DUPLICATE else 0
         outcome = Outcome(reading.path, shelved.fate, _series(candidate.values), size)
         return _Settled(reading, outcome, shelved)

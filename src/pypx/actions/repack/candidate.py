@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
 from pathlib import Path
 
 from pypx.dicom.header import Header, read_header
 from pypx.dicom.integrity import dataset_digest
 from pypx.errors import FileDamaged, FileUnreadable, NotDicom
+
+_PIECE = 1024 * 1024
 
 
 class Candidate:
@@ -65,7 +66,7 @@ class Candidate:
         mine, its = self.path.stat(), other.stat()
         if os.path.samestat(mine, its):
             return True
-        if mine.st_size == its.st_size and filecmp.cmp(self.path, other, shallow=False):
+        if mine.st_size == its.st_size and _have_same_bytes(self.path, other):
             return True
         try:
             its_digest = dataset_digest(other)
@@ -79,3 +80,14 @@ class Candidate:
             return read_header(other, ()).sop_instance_uid == self.sop_uid
         except (NotDicom, FileDamaged, FileUnreadable):
             return False
+
+
+def _have_same_bytes(one: Path, other: Path) -> bool:
+    try:
+        with one.open("rb") as first, other.open("rb") as second:
+            while piece := first.read(_PIECE):
+                if second.read(_PIECE) != piece:
+                    return False
+            return not second.read(1)
+    except IsADirectoryError:
+        return False

@@ -301,3 +301,11 @@ class InternalError(PypxError):
     code = "internal"
     cause = "pypx met something that its authors did not foresee."
     cure = "Run again with --debugToDir DIR, and report it with the .log file from there."
+
+
+class ListenerNotRunning(PypxError):
+    """No px-listen runs on this BASEMOUNT, or the one that does hangs."""
+
+    code = "listener-not-running"
+    cause = "px-listen is not running, or no longer does anything."
+    cure = "Start it: px-listen --db LOGDIR."

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pypx.basemount.incoming import IncomingDirectory, abandoned
@@ -33,11 +33,14 @@ class Basemount:
         The directory of the catalogue.
     data : pathlib.Path
         The top of the tree of images.
+    incoming : pathlib.Path
+        Where images are while they arrive; best on the filesystem of data.
     """
 
     root: Path
     log: Path
     data: Path
+    incoming: Path
 
     @classmethod
     def of_log_directory(cls, path: Path | None = None, data: Path | None = None) -> Basemount:
@@ -55,11 +58,12 @@ class Basemount:
             basemount = os.environ.get("BASEMOUNT")
             path = Path(basemount, "log") if basemount else Path.home() / "dicom" / "log"
         log = _absolute(path)
-        return cls(log.parent, log, _absolute(data) if data else log.parent / "data")
+        root = log.parent
+        return cls(root, log, _absolute(data) if data else root / "data", root / "incoming")
 
-    @property
-    def incoming(self) -> Path:
-        return self.root / "incoming"
+    def receiving_in(self, directory: Path) -> Basemount:
+        """The same, but with another incoming directory."""
+        return replace(self, incoming=_absolute(directory))
 
     @property
     def quarantine(self) -> Path:

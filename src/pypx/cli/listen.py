@@ -1,0 +1,187 @@
+"""px-listen."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pypx.cli import edge, terminal
+from pypx.cli.options import basemount_of, catalogue_options, data_options, template_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pypx.actions.listen import Line, ListenRequest
+    from pypx.basemount.layout import Basemount
+
+EXAMPLES = """
+px-listen --db /data/dicom/log
+px-listen --port 11112 --aet CHRISLOCAL --strictAET --allow ORTHANC@192.0.2.7
+px-listen --minFree 20G --db /data/dicom/log
+px-listen --status --db /data/dicom/log
+"""
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class _Size(click.ParamType[int]):
+    """Bytes, with K, M, G or T behind the number."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        written = re.fullmatch(r"(\d{1,15})([KMGT]?)B?", str(value).strip().upper(), re.ASCII)
+        if not written:
+            self.fail(f"{value!r} is not a size, such as 500M or 20G.", param, ctx)
+        return int(written[1]) * _UNITS[written[2]]
+
+
+@click.command("px-listen", cls=edge.Tool, examples=EXAMPLES)
+@click.option(
+    "--port",
+    "port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    help="Port to receive on.  [default: 10402]",
+)
+@click.option("--aet", "aet", default="CHRISLOCAL", show_default=True, metavar="AET", help="Our AE title.")
+@click.option("--strictAET", "strictAET", is_flag=True, help="Refuse peers that call another AE title.")
+@click.option(
+    "--allow",
+    "allow",
+    multiple=True,
+    metavar="AET[@HOST]",
+    help="Refuse all peers but this one. May be given several times.",
+)
+@click.option(
+    "--minFree",
+    "minFree",
+    type=_Size(),
+    default="1G",
+    show_default=True,
+    metavar="SIZE",
+    help="Refuse associations when less space is free than this.",
+)
+@click.option(
+    "--quiet",
+    "quiet",
+    type=click.FloatRange(0),
+    default=5.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds without an image after which a series counts as finished.",
+)
+@click.option(
+    "-t",
+    "--tmpdir",
+    "tmpdir",
+    metavar="DIR",
+    help="Where images are written while they arrive.  [default: BASEMOUNT/incoming]",
+)
+@data_options
+@catalogue_options
+@template_options
+@click.option(
+    "-e",
+    "--executable",
+    "--storescp",
+    "storescp",
+    metavar="PATH",
+    help="DCMTK's storescp.  [default: on the PATH]",
+)
+@click.option(
+    "--status", "status", is_flag=True, help="Tell how the px-listen of this BASEMOUNT is, and end."
+)
+@click.option("--json", "json", is_flag=True, help="With --status: answer in JSON, at a terminal too.")
+def command(verbosity: int | None, status: bool, json: bool, **options: Any) -> None:
+    """Receive images from any PACS or modality (C-STORE), and put them into the tree and the catalogue.
+
+    Runs until it is told to stop (Ctrl-C or SIGTERM): then it takes no more associations, finishes those
+    that are open, packs what came, and ends. It says a line for each finished series and each problem.
+    """
+    if status:
+        _show_status(options, json)
+        return
+    terminal.show_log("px-listen", verbosity)
+    _listen(options, 1 if verbosity is None else verbosity)
+
+
+def _request(options: Mapping[str, Any]) -> ListenRequest:
+    from pypx.actions.listen import DEFAULT_PORT, ListenRequest
+    from pypx.actions.receiving.admission import Admission, parse_peer
+    from pypx.cli.options import templates_of
+    from pypx.dcmtk.binaries import Binaries
+    from pypx.dicom.node import check_ae_title
+
+    check_ae_title(options["aet"], "--aet")
+    return ListenRequest(
+        DEFAULT_PORT if options["port"] is None else options["port"],
+        Admission(
+            options["aet"].strip(),
+            options["strictAET"],
+            tuple(parse_peer(text) for text in options["allow"]),
+            options["minFree"],
+        ),
+        quiet=options["quiet"],
+        binaries=Binaries({"storescp": options["storescp"]} if options["storescp"] else {}),
+        templates=templates_of(options),
+    )
+
+
+def _basemount(options: Mapping[str, Any]) -> Basemount:
+    directory = options["tmpdir"]
+    basemount = basemount_of(options)
+    return basemount.receiving_in(Path(directory)) if directory else basemount
+
+
+def _listen(options: Mapping[str, Any], verbosity: int) -> None:
+    from pypx.actions.listen import Listener
+
+    def tell(line: Line) -> None:
+        if line.is_problem or verbosity >= 1:
+            _say(line.text)
+
+    def ready(port: int) -> None:
+        if verbosity >= 1:
+            _say(f"{request.admission.ae_title} receives on port {port} into {basemount.data}")
+
+    request, basemount = _request(options), _basemount(options)
+    listener = Listener(request, basemount, tell)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: listener.stop())
+    listener.run(ready)
+    if verbosity >= 1:
+        _say("stopped; all that was received is packed")
+
+
+def _say(text: str) -> None:
+    terminal.say(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} px-listen", text)
+
+
+def _show_status(options: Mapping[str, Any], json: bool) -> None:
+    from pypx.actions.listen import listening
+
+    states = listening(basemount_of(options), options["port"] or None)
+    if edge.output_is_json(json):
+        edge.write_json({"status": "success", "data": states})
+        return
+    for state in states:
+        terminal.write_stdout(
+            f"{state['aet']} on port {state['port']} since {state['since']}:"
+            f" {state['associations']} associations ({state['open']} open, {state['refused']} refused),"
+            f" {state['received']} images received, {state['waiting']} waiting, {state['failed']} failed."
+        )
+        if state["lastError"]:
+            terminal.write_stdout(f"Last error: {state['lastError']}")
+
+
+def main() -> NoReturn:
+    """The console script."""
+    edge.run(command)

@@ -1,4 +1,4 @@
-"""Filesystems that are not like the usual one."""
+"""Files to pack, and filesystems that are not like the usual one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import datasets
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """The plain study: three series, 20 instances."""
+    return datasets.plain_study().write(tmp_path / "source")
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from demo.studies import Study, stable_uid
 AWKWARD_TEXTS = {
     "brackets": "T2 [TSE], axial] [ ]]",
     "quotes": "say \"hi\", it's `id` \\ 'x'",
-    "shell": "$(touch pwned) ; touch pwned && touch pwned | tee pwned > pwned &",
+    "shell": "$(touch pwned); touch pwned && `touch pwned` | tee pwned >x &",
     "lines": "one\ttab\nline 2\r\nline 3",
     "dots": "..",
     "path": "../../../etc/passwd",

@@ -1,6 +1,6 @@
 """The command lines of DCMTK's programs, whole."""
 
-from pypx.dcmtk import association, echoscu, findscu, getscu, movescu
+from pypx.dcmtk import association, echoscu, findscu, getscu, movescu, storescp
 from pypx.dicom.node import Node
 from pypx.dicom.query import Level, Query
 
@@ -43,15 +43,27 @@ def test_getscu() -> None:
 
 
 def test_movescu() -> None:
-    assert movescu.argv("movescu", NODE, ["a.dcm", "b.dcm"], "CHRISLOCAL", 60, 11113) == (
+    assert movescu.argv("movescu", NODE, "query.dcm", "CHRISLOCAL", 60) == (
         "movescu",
         *("-d", "-S"),
         *("-aet", "CHRISLOCAL", "-aec", "ORTHANC"),
         *("-aem", "CHRISLOCAL"),
         *("-to", "15", "-ta", "30", "-td", "60"),
-        *("+P", "11113", "+xa", "+B"),
         *("pacs.example.org", "4242"),
-        *("a.dcm", "b.dcm"),
+        "query.dcm",
+    )
+
+
+def test_storescp() -> None:
+    assert storescp.argv("storescp", "incoming/listen-1", "log.cfg", "CHRISLOCAL") == (
+        "storescp",
+        "--inetd",
+        *("-lc", "log.cfg"),
+        *("-aet", "CHRISLOCAL"),
+        *("-ts", "300", "-ta", "30", "-td", "300"),
+        *("-pdu", "131072"),
+        *("-dhl", "+xa", "-pm", "+B", "+uf"),
+        *("-od", "incoming/listen-1"),
     )
 
 

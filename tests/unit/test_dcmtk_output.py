@@ -2,7 +2,7 @@
 
 import pytest
 
-from pypx.dcmtk import association, dimse, echoscu, getscu, movescu
+from pypx.dcmtk import association, dimse, echoscu, getscu, movescu, storescp
 from pypx.dcmtk.dimse import Transfer
 from pypx.dcmtk.process import Ended
 from pypx.dicom.node import Node
@@ -172,11 +172,11 @@ def test_a_get_that_ends_early_has_no_status(length: int) -> None:
 
 MOVE_LOG = """\
 I: Sending Move Request
-I: Received Store Request
-D: ===================== INCOMING DIMSE MESSAGE ====================
-D: Message Type                  : C-STORE RQ
+D: ===================== OUTGOING DIMSE MESSAGE ====================
+D: Message Type                  : C-MOVE RQ
 D: ======================= END DIMSE MESSAGE =======================
 I: Received Move Response 1
+D: Remaining Suboperations       : 1
 D: Completed Suboperations       : 1
 D: DIMSE Status                  : 0xff00: Pending: Sub-operations are continuing
 D: ======================= END DIMSE MESSAGE =======================
@@ -184,26 +184,42 @@ I: Received Final Move Response
 D: Message Type                  : C-MOVE RSP
 D: Remaining Suboperations       : none
 D: Completed Suboperations       : 1
-D: Failed Suboperations          : 0
+D: Failed Suboperations          : 1
 D: Warning Suboperations         : 0
-D: DIMSE Status                  : 0x0000: Success: Sub-operations complete - No failures or warnings
+D: DIMSE Status                  : 0xb000: Warning: Sub-operations complete - One or more failures or warnings
 D: ======================= END DIMSE MESSAGE =======================
-I: Sending Move Request
-W: Move response with error status (Refused: MoveDestinationUnknown)
-I: Received Final Move Response
-D: Completed Suboperations       : none
-D: DIMSE Status                  : 0xa801: Refused: Move Destination unknown
-D: ======================= END DIMSE MESSAGE =======================
+I: Releasing Association
 """.splitlines()
 
 
-def test_each_of_several_moves_has_its_own_result() -> None:
-    stored = []
-    reader = movescu.Reader(lambda: stored.append(1))
-    for line in MOVE_LOG:
+def read_move(lines: list[str]) -> tuple[list[int], Transfer]:
+    progress: list[int] = []
+    reader = movescu.Reader(progress.append)
+    for line in lines:
         reader.take(line)
-    assert len(stored) == 1
-    assert reader.transfers == [
-        Transfer(Status(0x0000), completed=1, failed=0, warning=0, remaining=None),
-        Transfer(Status(0xA801)),
+    return progress, reader.transfer()
+
+
+def test_move_tells_how_far_it_is_and_how_it_ended() -> None:
+    progress, transfer = read_move(MOVE_LOG)
+    assert progress == [1, 1]
+    assert transfer == Transfer(Status(0xB000), completed=1, failed=1, warning=0, remaining=None)
+
+
+@pytest.mark.parametrize("length", range(17))
+def test_a_move_that_ends_early_has_no_status(length: int) -> None:
+    assert read_move(MOVE_LOG[:length])[1].status is None
+
+
+def test_what_storescp_says_of_an_association() -> None:
+    lines = [
+        "I: Association Received",
+        "I: Received Store Request (MsgID 1, CT)",
+        "I: Received Store Request (MsgID 2, CT)",
+        "E: Store SCP Failed: 0006:020c DIMSE Read PDV failed",
+        "I: Association Aborted",
     ]
+    served = storescp.read_log(lines)
+    assert (served.images, served.released) == (2, False)
+    assert served.problems == (("Store SCP Failed: 0006:020c DIMSE Read PDV failed", 1),)
+    assert storescp.read_log([*lines[:3], "I: Association Release"]) == storescp.Served(2, released=True)

@@ -1,4 +1,4 @@
-"""How many instances a PACS has of a series, where its answers at series level do not tell, or tell wrong."""
+"""Which instances a PACS has of a series, where its answers at series level do not tell, or tell wrong."""
 
 from __future__ import annotations
 
@@ -23,13 +23,24 @@ def with_counts(caller: Caller, wanted: Sequence[Wanted]) -> list[Wanted]:
 
 
 def counted(caller: Caller, wanted: Sequence[Wanted]) -> list[Wanted]:
-    """The series with as many instances as the PACS lists (PS3.4, C.6.2.1), all over one association.
+    """The series with as many instances as the PACS lists; as they were where it does not list them."""
+    instances = listed(caller, wanted)
+    return [
+        replace(series, expected=len(instances[series.series_uid]))
+        if series.series_uid in instances
+        else series
+        for series in wanted
+    ]
 
-    A series of which it lists none, or does not answer, stays as it was: not every PACS knows the IMAGE
+
+def listed(caller: Caller, wanted: Sequence[Wanted]) -> dict[str, set[str]]:
+    """The SOPInstanceUIDs that the PACS has of these series (PS3.4, C.6.2.1), all over one association.
+
+    A series of which it lists none, or does not answer, is not in the result: not every PACS knows the IMAGE
     level.
     """
     if not wanted:
-        return []
+        return {}
     queries = [
         Query(
             Level.IMAGE,
@@ -38,18 +49,19 @@ def counted(caller: Caller, wanted: Sequence[Wanted]) -> list[Wanted]:
         )
         for series in wanted
     ]
-    listed: list[set[str]] = [set() for _ in wanted]
+    instances: list[set[str]] = [set() for _ in wanted]
 
     def take(answer: findscu.Answer) -> None:
         if is_uid(uid := answer.values.get("SOPInstanceUID", "")):
-            listed[answer.query].add(uid)
+            instances[answer.query].add(uid)
 
     try:
         outcome = findscu.find(caller, queries, take)
     except PypxError as error:
         logger.info("The PACS does not list instances (%s)", error.message)
-        return list(wanted)
-    return [
-        replace(series, expected=len(uids)) if final.is_success and uids else series
-        for series, uids, final in zip(wanted, listed, outcome.finals, strict=True)
-    ]
+        return {}
+    return {
+        series.series_uid: uids
+        for series, uids, final in zip(wanted, instances, outcome.finals, strict=True)
+        if final.is_success and uids
+    }

@@ -45,8 +45,15 @@ class Request:
     series: tuple[Wanted, ...]
 
     @property
+    def is_narrow(self) -> bool:
+        """Whether it asks for one whole series and no more."""
+        return self.query.level is Level.SERIES
+
+    @property
     def expected(self) -> int | None:
         """How many instances it brings; None where that is not known of each series."""
+        if self.query.level is Level.IMAGE:
+            return self.query.matching["SOPInstanceUID"].count("\\") + 1
         counts = [series.expected for series in self.series]
         return None if None in counts else sum(count for count in counts if count is not None)
 
@@ -83,7 +90,16 @@ def _is_whole(study: FoundStudy) -> bool:
     return told.isascii() and told.isdigit() and int(told) == len(study.series)
 
 
-def requests(wanted: Collection[Wanted], whole: Collection[str], missing: Collection[str]) -> list[Request]:
+#: Instances that one request names: each takes up to 65 bytes of an identifier of a few kilobytes.
+_INSTANCES_A_REQUEST = 200
+
+
+def requests(
+    wanted: Collection[Wanted],
+    whole: Collection[str],
+    missing: Collection[str],
+    lacking: Mapping[str, Collection[str]] | None = None,
+) -> list[Request]:
     """The requests that bring the missing series.
 
     Parameters
@@ -93,31 +109,47 @@ def requests(wanted: Collection[Wanted], whole: Collection[str], missing: Collec
     whole : collection of str
         UIDs of the studies of which all series are wanted.
     missing : collection of str
-        UIDs of the series that are not here yet.
+        UIDs of the series that are not here in full.
+    lacking : mapping of str to collection of str, optional
+        SeriesInstanceUID to the SOPInstanceUIDs that are not here, of series of which a part is.
 
     Returns
     -------
     list of Request
-        One for a whole study where all of it is missing, else one for each series.
+        One for a whole study where all of it is missing, else one for each series, or for the instances that
+        a series lacks.
     """
+    lacking = lacking or {}
     by_study: dict[str, list[Wanted]] = {}
     for series in wanted:
         by_study.setdefault(series.study_uid, []).append(series)
     return [
-        request for study, series in by_study.items() for request in _of_study(study, series, whole, missing)
+        request
+        for study, series in by_study.items()
+        for request in _of_study(study, series, whole, missing, lacking)
     ]
 
 
 def _of_study(
-    study_uid: str, series: Sequence[Wanted], whole: Collection[str], missing: Collection[str]
+    study_uid: str,
+    series: Sequence[Wanted],
+    whole: Collection[str],
+    missing: Collection[str],
+    lacking: Mapping[str, Collection[str]],
 ) -> Iterator[Request]:
-    lacking = [one for one in series if one.series_uid in missing]
-    if len(lacking) > 1 and len(lacking) == len(series) and study_uid in whole:
-        yield Request(Query(Level.STUDY, {"StudyInstanceUID": study_uid}), tuple(lacking))
+    asked = [one for one in series if one.series_uid in missing]
+    parts = [one for one in asked if lacking.get(one.series_uid)]
+    if len(asked) > 1 and len(asked) == len(series) and not parts and study_uid in whole:
+        yield Request(Query(Level.STUDY, {"StudyInstanceUID": study_uid}), tuple(asked))
         return
-    for one in lacking:
+    for one in asked:
         keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": one.series_uid}
-        yield Request(Query(Level.SERIES, keys), (one,))
+        uids = sorted(lacking.get(one.series_uid, ()))
+        for start in range(0, len(uids), _INSTANCES_A_REQUEST):
+            some = "\\".join(uids[start : start + _INSTANCES_A_REQUEST])
+            yield Request(Query(Level.IMAGE, {**keys, "SOPInstanceUID": some}), (one,))
+        if not uids:
+            yield Request(Query(Level.SERIES, keys), (one,))
 
 
 def missing_series(wanted: Collection[Wanted], held: Mapping[str, int], force: bool) -> set[str]:

@@ -19,6 +19,7 @@ class State(enum.Enum):
 
     ALREADY_HERE = "already here"
     COMPLETE = "complete"
+    SENT = "sent"
     INCOMPLETE = "incomplete"
     FAILED = "failed"
 
@@ -48,7 +49,7 @@ class Verdict:
 
     @property
     def is_good(self) -> bool:
-        return self.state in (State.ALREADY_HERE, State.COMPLETE)
+        return self.state in (State.ALREADY_HERE, State.COMPLETE, State.SENT)
 
     def to_json(self) -> dict[str, Any]:
         """One member of "data" in the JSON of px-move."""
@@ -94,6 +95,22 @@ def judge(
     if error and not held:
         return Verdict(series, State.FAILED, held, received, error)
     return Verdict(series, State.INCOMPLETE, held, received, error or _incomplete(series, held))
+
+
+def judge_sent(series: Wanted, transfer: Transfer, error: PypxError | None) -> Verdict:
+    """Decide how a series stands that went to another node, where nothing but the PACS's word is known.
+
+    Parameters
+    ----------
+    series : Wanted
+    transfer : Transfer
+        What the PACS said last.
+    error : PypxError or None
+        What went wrong with the request, if anything.
+    """
+    if error is None and transfer.all_sent:
+        return Verdict(series, State.SENT, 0, 0)
+    return Verdict(series, State.FAILED, 0, 0, error or _incomplete(series, transfer.completed or 0))
 
 
 def has_all(series: Wanted, held: int, transfer: Transfer | None) -> bool:

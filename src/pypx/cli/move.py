@@ -40,13 +40,19 @@ px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2
     help="C-MOVE, received here: the PACS must know our AE title, this host and this port.",
 )
 @click.option(
+    "--to",
+    "to",
+    metavar="AET",
+    help="C-MOVE to this AE title: a px-listen on this BASEMOUNT, or any other node that the PACS knows.",
+)
+@click.option(
     "--jobs",
     "jobs",
     type=click.IntRange(1, 32),
     default=2,
     show_default=True,
     metavar="N",
-    help="Associations side by side (with --get).",
+    help="Associations side by side.",
 )
 @click.option(
     "--retries",
@@ -69,7 +75,7 @@ px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2
 @click.option("--force", "force", is_flag=True, help="Ask for what is here already, too.")
 @catalogue_options
 @template_options
-@binary_options("findscu", "getscu", "movescu", "echoscu")
+@binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Bring a study, a series, or what px-find found into the BASEMOUNT.
@@ -77,13 +83,15 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     Without a UID, the JSON of px-find is read on standard input. Series that are here already are not asked
     for. The answer is a verdict for each series; the exit status is 0 only when all are complete.
     """
-    if not options["get"] and not options["receivePort"]:
+    ways = [f"--{name}" for name in ("get", "receivePort", "to") if options[name]]
+    if not ways:
         raise UsageError(
             "How shall the images come?",
-            "Say --get (C-GET), or --receivePort N (C-MOVE to this host, which the PACS must know).",
+            "Say --get (C-GET), --receivePort N (C-MOVE to this host, which the PACS must know), or --to AET"
+            " (C-MOVE to a px-listen).",
         )
-    if options["get"] and options["receivePort"]:
-        raise UsageError("--get and --receivePort exclude each other", "Leave one of them out.")
+    if len(ways) > 1:
+        raise UsageError(f"{' and '.join(ways)} exclude each other", "Keep one of them.")
     terminal.show_log("px-move", verbosity)
     result = _move(options)
     if edge.output_is_json(json):
@@ -103,7 +111,7 @@ def _move(options: Mapping[str, Any]) -> MoveResult:
 
     templates, binaries = templates_of(options), binaries_of(options)
     # Told before a PACS is asked for anything.
-    binaries.path("movescu" if options["receivePort"] else "getscu")
+    binaries.path("getscu" if options["get"] else "movescu")
     founds, node = _asked_for(options)
     inherited = founds[0].arguments
     request = MoveRequest(
@@ -111,6 +119,7 @@ def _move(options: Mapping[str, Any]) -> MoveResult:
         wanted=wanted_series(founds),
         whole_studies=whole_studies(founds),
         receive_port=options["receivePort"],
+        destination=_destination(options["to"]),
         jobs=options["jobs"],
         retries=options["retries"],
         timeout=options["timeout"],
@@ -120,6 +129,15 @@ def _move(options: Mapping[str, Any]) -> MoveResult:
     )
     with progress_bar() as progress:
         return move(request, basemount_of(options, inherited), progress)
+
+
+def _destination(title: str | None) -> str:
+    from pypx.dicom.node import check_ae_title
+
+    if not title:
+        return ""
+    check_ae_title(title, "--to")
+    return title.strip()
 
 
 def _asked_for(options: Mapping[str, Any]) -> tuple[Sequence[Found], Node]:

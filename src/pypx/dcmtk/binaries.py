@@ -24,16 +24,12 @@ class Feature(enum.Enum):
     """What not every release can do."""
 
     SEVERAL_FINDS = "several C-FIND requests in one association, each answer in a file of its own"
-    SEVERAL_MOVES = "several C-MOVE requests in one association"
-    SEVERAL_GETS = "several C-GET requests in one association"
 
 
 #: The program concerned and the first release in which the feature is known to work; None: in none yet. An
 #: older one may do it too, but nobody has seen it: then each request has an association of its own.
 FIRST_RELEASE: Mapping[Feature, tuple[str, tuple[int, int, int] | None]] = {
     Feature.SEVERAL_FINDS: ("findscu", (3, 6, 7)),
-    Feature.SEVERAL_MOVES: ("movescu", (3, 6, 7)),
-    Feature.SEVERAL_GETS: ("getscu", None),  # 3.6.7 crashes after the last of several
 }
 
 

@@ -76,17 +76,17 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """How the requests of one run of getscu or movescu ended.
+    """How one request ended.
 
     Parameters
     ----------
-    transfers : tuple of Transfer
-        One for each request, in their order.
+    transfer : Transfer
+        What the PACS said of it.
     error : PypxError or None
-        Why the run as a whole ended early. What had arrived by then is on disk.
+        Why it ended early. What had arrived by then is on disk.
     """
 
-    transfers: tuple[Transfer, ...]
+    transfer: Transfer
     error: PypxError | None = None
 
 

@@ -150,4 +150,4 @@ def get(
         )
     transfer = reader.transfer()
     error = None if transfer.status else association.failure_or_unknown(caller.node, ended)
-    return Retrieval((transfer,), error)
+    return Retrieval(transfer, error)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydicom import dcmwrite
-
 from pypx.dicom.query import Query
 
 
 def write(query: Query, path: Path) -> str:
     """Write a query's identifier as a data set without meta information, and give its path."""
-    dcmwrite(path, query.data_set(), implicit_vr=True, little_endian=True, overwrite=True)
+    path.write_bytes(query.encoded())
     return str(path)

@@ -1,12 +1,13 @@
-"""C-MOVE (PS3.4, C.4.2) through DCMTK's movescu, which can receive the images by itself.
+"""C-MOVE (PS3.4, C.4.2) through DCMTK's movescu: the PACS sends the images to an AE title that it knows.
 
-Its log at "debug" is read, as only there the final responses' counts stand.
+movescu could receive them by itself; each of its requests would then take a second longer, and there could be
+only one at a time. Its log at "debug" is read, as only there the responses' counts stand.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,27 +17,15 @@ from pypx.dcmtk.dimse import Retrieval, Transfer
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import Status
-from pypx.errors import PortInUse
 
-_STORED = re.compile(r"I: Received Store Request.*")
-_FINAL = "I: Received Final Move Response"
+_RESPONSE = re.compile(r"I: Received (?:Final )?Move Response.*")
 _COUNT = re.compile(r"D: (?P<what>\w+) Suboperations\s*: (?P<number>\d+)")
 _STATUS = re.compile(r"D: DIMSE Status\s*: (?P<status>.+)")
 _END = re.compile(r"D: =+ END DIMSE MESSAGE =+")
 
 
-def argv(
-    binary: str,
-    node: Node,
-    queries: Sequence[str],
-    destination: str,
-    timeout: float,
-    receive_port: int,
-) -> tuple[str, ...]:
-    """The command line that has the PACS send what these identifiers name to movescu itself.
-
-    The images are written into the working directory, one file each: release 3.6.7 pays no attention to an
-    output directory when it keeps them byte for byte.
+def argv(binary: str, node: Node, query: str, destination: str, timeout: float) -> tuple[str, ...]:
+    """The command line that has the PACS send what one identifier names.
 
     Parameters
     ----------
@@ -44,14 +33,12 @@ def argv(
         Path of movescu.
     node : Node
         The PACS.
-    queries : sequence of str
-        Paths of the identifiers' files.
+    query : str
+        Path of the identifier's file.
     destination : str
-        AE title that the PACS shall send to: ours.
+        AE title that the PACS shall send to.
     timeout : float
         Seconds to wait for each message.
-    receive_port : int
-        Port on which the images arrive.
     """
     return (
         binary,
@@ -60,11 +47,8 @@ def argv(
         *association.titles(node),
         *("-aem", destination),
         *association.patience(timeout),
-        *("+P", str(receive_port)),
-        "+xa",  # in whatever transfer syntax the PACS has them
-        "+B",  # written to disk as they arrive, byte for byte as they were sent
         *association.address(node),
-        *queries,
+        query,
     )
 
 
@@ -73,88 +57,64 @@ class Reader:
 
     Parameters
     ----------
-    on_stored : callable
-        Called each time that an image arrives.
+    on_progress : callable
+        Gets the number of images that the PACS says it has sent, with each of its responses.
     """
 
-    def __init__(self, on_stored: Callable[[], None]) -> None:
-        self.transfers: list[Transfer] = []
-        self._on_stored = on_stored
-        self._in_final = False
+    def __init__(self, on_progress: Callable[[int], None]) -> None:
+        self._on_progress = on_progress
+        self._in_response = False
         self._status: Status | None = None
         self._counts: dict[str, int] = {}
 
     def take(self, line: str) -> None:
-        if line.startswith(_FINAL):
-            self._in_final = True
-        elif not self._in_final:
-            if _STORED.fullmatch(line):
-                self._on_stored()
+        if _RESPONSE.fullmatch(line):
+            self._in_response, self._counts = True, {}
+        elif not self._in_response:
+            return
         elif count := _COUNT.fullmatch(line):
             self._counts[count["what"]] = int(count["number"])
         elif status := _STATUS.fullmatch(line):
             self._status = dimse.status(status["status"])
         elif _END.fullmatch(line):
-            self._settle()
+            self._in_response = False
+            self._on_progress(self._counts.get("Completed", 0))
 
-    def _settle(self) -> None:
-        self.transfers.append(
-            Transfer(
-                self._status,
-                completed=self._counts.get("Completed"),
-                failed=self._counts.get("Failed"),
-                warning=self._counts.get("Warning"),
-                remaining=self._counts.get("Remaining"),
-            )
+    def transfer(self) -> Transfer:
+        """What the final response said."""
+        if self._in_response or self._status is None or self._status.is_pending:
+            return Transfer()
+        return Transfer(
+            self._status,
+            completed=self._counts.get("Completed"),
+            failed=self._counts.get("Failed"),
+            warning=self._counts.get("Warning"),
+            remaining=self._counts.get("Remaining"),
         )
-        self._in_final, self._status, self._counts = False, None, {}
 
 
-def receive(
-    caller: Caller,
-    queries: Sequence[Query],
-    receive_port: int,
-    directory: Path,
-    on_stored: Callable[[], None],
-    keep_open: Sequence[int] = (),
-) -> Retrieval:
-    """Have the PACS send what these queries name, and receive it into a directory.
-
-    One association for all of them, and one program that listens: the PACS knows one port of ours.
+def move(caller: Caller, query: Query, destination: str, on_progress: Callable[[int], None]) -> Retrieval:
+    """Have the PACS send what one query names.
 
     Parameters
     ----------
     caller : Caller
-        The PACS sends to our AE title, which it must know together with this host and the port.
-    queries : sequence of Query
-        C-MOVE identifiers: unique keys only (PS3.4, C.4.2.1.4).
-    receive_port : int
-    directory : pathlib.Path
-        Where the images are written.
-    on_stored : callable
-        Called each time that an image arrives.
-    keep_open : sequence of int, optional
-        File descriptors that movescu holds for as long as it may write.
+    query : Query
+        A C-MOVE identifier: unique keys only (PS3.4, C.4.2.1.4).
+    destination : str
+        AE title that the PACS shall send to.
+    on_progress : callable
+        Gets the number of images that the PACS says it has sent.
 
     Raises
     ------
     BinaryMissing
     """
     binary, node = caller.binaries.path("movescu"), caller.node
-    reader = Reader(on_stored)
+    reader = Reader(on_progress)
     with TemporaryDirectory(prefix="px-move-") as scratch:
-        files = [
-            identifier.write(query, Path(scratch) / f"{number:04d}.dcm")
-            for number, query in enumerate(queries)
-        ]
-        ended = caller.run(
-            argv(binary, node, files, node.calling_ae_title, caller.timeout, receive_port),
-            reader.take,
-            keep_open,
-            directory,
-        )
-    missing = len(queries) - len(reader.transfers)
-    error = association.failure_or_unknown(node, ended) if missing else None
-    if isinstance(error, PortInUse):
-        error = PortInUse(f"Port {receive_port}: {error.message}")
-    return Retrieval((*reader.transfers, *(Transfer(),) * missing), error)
+        file = identifier.write(query, Path(scratch) / "query.dcm")
+        ended = caller.run(argv(binary, node, file, destination, caller.timeout), reader.take)
+    transfer = reader.transfer()
+    error = None if transfer.status else association.failure_or_unknown(node, ended)
+    return Retrieval(transfer, error)

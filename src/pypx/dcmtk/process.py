@@ -32,6 +32,10 @@ LONGEST_LINE = 8192
 #: Seconds between asking a program to end and ending it.
 GRACE = 2.0
 
+#: Seconds in which a program's lines are let come together: DCMTK writes them one at a time, and waking up for
+#: each of thousands would cost more than what is done with them.
+_GATHERING = 0.002
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -242,6 +246,7 @@ def _follow(process: subprocess.Popen[bytes], silence: float, on_line: Callable[
             silent = True
             _signal_group(process, signal.SIGTERM)
             break
+        time.sleep(_GATHERING)
         chunk = os.read(descriptor, 65536)
         if not chunk:
             break

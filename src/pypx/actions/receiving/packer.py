@@ -25,6 +25,9 @@ GATHERING = 0.05
 #: Seconds between two looks for files of which nothing was heard.
 SWEEP_INTERVAL = 60.0
 
+#: Seconds between two looks at whether it is to end.
+_TICK = 0.2
+
 #: Seconds to wait after a batch could not be packed: disk full, catalogue locked.
 PAUSE_AFTER_FAILURE = 2.0
 
@@ -84,7 +87,7 @@ class Packer:
         self._try(self._resume)
         next_sweep = time.monotonic() + SWEEP_INTERVAL
         while not self._draining.is_set():
-            self._hear(1.0)
+            self._hear(_TICK)
             if self._arrivals.is_gone:
                 self._try(self._start_anew)
             if self._arrivals.missed or time.monotonic() >= next_sweep:

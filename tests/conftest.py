@@ -8,11 +8,13 @@ from typing import TypeAlias
 
 import pytest
 
+import catalogues
 import datasets
 from demo.dcmqrscp import Dcmqrscp
 from demo.pacs import Pacs
 from servers.needs import require
 from servers.orthanc import Orthanc
+from servers.postgresql import Postgresql
 
 #: Starts an empty PACS of this test's own, to fill, to kill, to start again.
 StartPacs: TypeAlias = Callable[[], Pacs]
@@ -84,10 +86,36 @@ def own_orthanc(tmp_path: Path) -> Iterator[Orthanc]:
         yield server
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test marked with databases(…) runs once on each; the nearest mark counts."""
+    marker = metafunc.definition.get_closest_marker("databases")
+    if marker and "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", marker.args, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server without a catalogue."""
+    with Postgresql() as server:
+        yield server
+
+
 @pytest.fixture
-def basemount(tmp_path: Path) -> Path:
-    """A BASEMOUNT that does not exist yet."""
-    return tmp_path / "basemount"
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Where the catalogue is: the URL of an empty PostgreSQL database, or None for SQLite's file."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return None
+    server: Postgresql = request.getfixturevalue("postgresql")
+    return server.url(server.fresh_database())
+
+
+@pytest.fixture
+def basemount(tmp_path: Path, database: str | None) -> Path:
+    """A BASEMOUNT that does not exist yet, unless its database has to be named in there."""
+    path = tmp_path / "basemount"
+    if database:
+        catalogues.use(path, database)
+    return path
 
 
 @pytest.hookimpl(wrapper=True)

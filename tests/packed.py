@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
 
+from catalogues import rows
 from tools import Ran, run_tool
 from trees import files_below
 
@@ -48,15 +48,6 @@ def quarantine(basemount: Path) -> dict[str, str]:
     files = {name for name in names if not name.endswith(".json")}
     assert names == files | {f"{name}.json" for name in files}
     return {name: json.loads((directory / f"{name}.json").read_text())["code"] for name in sorted(files)}
-
-
-def rows(basemount: Path, query: str) -> list[tuple[Any, ...]]:
-    """What the catalogue answers."""
-    connection = sqlite3.connect(basemount / "log" / "smdb.sqlite")
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
 
 
 def instances(basemount: Path) -> list[tuple[Any, ...]]:

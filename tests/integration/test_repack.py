@@ -18,6 +18,8 @@ from packed import changed, counts, repack
 from tools import SCRIPTS, run_in_terminal, run_tool
 from trees import assert_holds, assert_nothing_pending, files_below, fingerprint
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def test_a_directory_is_packed_under_names_a_person_can_read(basemount, files):
     ran = repack(basemount, "--xcrdir", files[0].parent)
@@ -289,6 +291,7 @@ def test_a_file_that_is_gone_from_the_tree_is_put_there_again(basemount, files):
     assert packed.everything(basemount) == before
 
 
+@pytest.mark.databases("sqlite")
 def test_a_lost_catalogue_is_made_anew_from_the_tree(basemount, files, tmp_path):
     for patient in ("A/B", "A_B"):
         Study(patient).series(1, 2).write(tmp_path / "source")

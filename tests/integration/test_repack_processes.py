@@ -19,6 +19,8 @@ from pypx.basemount.smdb import Catalogue
 from tools import Running, run_tool
 from trees import assert_holds, assert_nothing_pending, files_below
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 _PROCESSES = 8
 
 

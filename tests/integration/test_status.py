@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
 
+import catalogues
 import datasets
 import finds
 import mounts
@@ -19,6 +19,10 @@ from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event
 from pypx.basemount.smdb import Catalogue
 from tools import SCRIPTS, Ran, run_in_terminal, run_tool
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+on_sqlite = pytest.mark.databases("sqlite")
 
 
 @pytest.fixture
@@ -124,6 +128,7 @@ def test_a_uid_that_the_catalogue_does_not_have(basemount, study, option):
     assert "1.2.3" in ran.stderr
 
 
+@on_sqlite
 def test_a_basemount_without_a_catalogue_stays_without(basemount):
     ran = status(basemount, "--StudyInstanceUID", "1.2.3", expected=1)
     assert ran.error == "nothing-found"
@@ -139,6 +144,7 @@ def test_series_and_study_are_compared_when_asked(basemount, study):
     assert "--StudyInstanceUID" in alone.stderr
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("stdin", "code"),
     [("", "invalid-input"), ("{", "invalid-input"), ("[1]", "invalid-input"), ('{"a": 1}', "invalid-input")],
@@ -147,6 +153,7 @@ def test_what_is_not_a_find(basemount, stdin, code):
     assert status(basemount, expected=1, stdin=stdin).error == code
 
 
+@on_sqlite
 def test_a_damaged_catalogue(basemount, study):
     (basemount / "log" / "smdb.sqlite").write_bytes(b"no database" * 1000)
     ran = status(basemount, "--StudyInstanceUID", study.uid, expected=1)
@@ -167,6 +174,7 @@ def test_counts_are_of_the_catalogue_and_not_of_the_directories(basemount, study
     assert [row["packed"] for row in rows] == [3, 12, 5]
 
 
+@on_sqlite
 @pytest.mark.parametrize("columns", [80, 200])
 def test_a_person_sees_a_table_as_wide_as_the_terminal(basemount, study, columns):
     ran = run_in_terminal(
@@ -178,6 +186,7 @@ def test_a_person_sees_a_table_as_wide_as_the_terminal(basemount, study, columns
     assert "Pushed" not in ran.stdout
 
 
+@on_sqlite
 def test_a_description_does_nothing_to_the_terminal(basemount, tmp_path):
     study = datasets.awkward_study("terminal")
     study.write(tmp_path / "source")
@@ -190,13 +199,12 @@ def test_a_description_does_nothing_to_the_terminal(basemount, tmp_path):
 
 def test_one_series_of_a_large_catalogue_is_told_in_no_time(basemount, study):
     """200,000 instances of 1,000 series: the counts come from indexes."""
-    connection = sqlite3.connect(basemount / "log" / "smdb.sqlite")
-    connection.executemany(
-        "insert into instance (SOPInstanceUID, variant, SeriesInstanceUID, size) values (?, '', ?, 1)",
-        ((f"1.2.9.{number}", f"1.2.{number % 1000}") for number in range(200_000)),
+    catalogues.execute(
+        basemount,
+        "insert into instance (SOPInstanceUID, variant, SeriesInstanceUID, path, size) "
+        "with recursive n(n) as (select 0 union all select n + 1 from n where n < 199999) "
+        "select '1.2.9.' || n, '', '1.2.' || (n % 1000), '', 1 from n",
     )
-    connection.commit()
-    connection.close()
     series = study.all_series[0].uid
     bare = min(run_tool("python", "-c", "import sqlalchemy").seconds for _ in range(3))
     rans = [status(basemount, "--SeriesInstanceUID", series) for _ in range(3)]

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
-#: Written into the catalogue; raised with every change of the tables.
-VERSION = 1
+#: Written into the catalogue; raised, and a step added to the migrations, with every change of the tables.
+VERSION = 2
 
 #: What tells one patient as described from another, in the order that the key is made of.
 PATIENT_ATTRIBUTES = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
@@ -123,3 +123,6 @@ Index("event_by_study", event.c.StudyInstanceUID)
 
 #: Which patient's a directory at the top of data/ is, where its name is made from the PatientID.
 folder = Table("folder", metadata, _key("name"), _text("PatientID"))
+
+#: The JSON tables of releases before 4 as they were imported: path in their tree, and what stood there.
+document = Table("document", metadata, _key("path"), _text("content"))

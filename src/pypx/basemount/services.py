@@ -45,7 +45,7 @@ def read(basemount: Basemount, name: str) -> dict[str, Fields]:
     file = _file(basemount, name)
     try:
         text = file.read_text("utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except UnicodeDecodeError as error:
         raise ServicesUnreadable(f"{file} is not UTF-8") from error
@@ -76,6 +76,45 @@ def fields_of(basemount: Basemount, name: str, key: str) -> Fields:
             f"The known ones are: {known}." if keys else f"Add it with: px-smdb --action {name}.",
         )
     return keys[key]
+
+
+def storage_fields(basemount: Basemount, key: str) -> Fields:
+    """What is known of the storage of this key (``--swift KEY``): of swift.json, else of storage.json.
+
+    Raises
+    ------
+    ServiceKeyUnknown
+        When neither has it.
+    """
+    for name in ("swift", "storage"):
+        keys = read(basemount, name)
+        if key in keys:
+            return keys[key]
+    known = sorted({*read(basemount, "swift"), *read(basemount, "storage")})
+    raise ServiceKeyUnknown(
+        f"Neither swift.json nor storage.json in {basemount.services} has the key {key!r}",
+        f"The known ones are: {', '.join(known)}." if known else "Add it with: px-smdb --action swift.",
+    )
+
+
+def catalogue_url(basemount: Basemount) -> str | None:
+    """The database that smdb.json names for the catalogue: ``{"catalogue": {"url": "postgresql://…"}}``.
+
+    Raises
+    ------
+    ServicesUnreadable
+        When there is such a file, and it says something else. None would be a catalogue that nobody meant.
+    """
+    keys = read(basemount, "smdb")
+    if not keys:
+        return None
+    url = keys.get("catalogue", {}).get("url")
+    if not isinstance(url, str) or not url:
+        raise ServicesUnreadable(
+            f"{_file(basemount, 'smdb')} does not name the catalogue's database",
+            'Correct it: {"catalogue": {"url": "postgresql://user:password@host/database"}}.',
+        )
+    return url
 
 
 def merge(basemount: Basemount, name: str, keys: Mapping[str, Fields]) -> dict[str, Fields]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, select
 
-from pypx.basemount import rows, schema, series_records
+from pypx.basemount import rows, schema, series_records, services
 from pypx.basemount.database import Database
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import (
@@ -26,6 +26,9 @@ from pypx.basemount.records import (
 
 #: The file in the log directory.
 FILE_NAME = "smdb.sqlite"
+
+#: In the environment: the URL of a PostgreSQL database to use in its place.
+URL_VARIABLE = "PYPX_SMDB_URL"
 
 #: Values in one list of a query; SQLite takes 32,766 parameters, PostgreSQL 65,535.
 _CHUNK = 500
@@ -45,7 +48,9 @@ class Catalogue:
 
     @classmethod
     def open(cls, basemount: Basemount, wait: float = 30.0) -> Catalogue:
-        """The catalogue in the log directory, or the database that PYPX_SMDB_URL names.
+        """The catalogue in the log directory, or the database that is named in its place.
+
+        That is what the environment's PYPX_SMDB_URL says, or services/smdb.json.
 
         Parameters
         ----------
@@ -57,9 +62,15 @@ class Catalogue:
         Raises
         ------
         InvalidValue
-            When PYPX_SMDB_URL is set and is not the URL of a PostgreSQL database.
+            When what is named is not the URL of a PostgreSQL database, or its driver is not installed.
+        ServicesUnreadable, BasemountUnusable
+            When services/smdb.json cannot be read.
         """
-        return cls(Database(os.environ.get("PYPX_SMDB_URL") or basemount.log / FILE_NAME, wait))
+        if url := os.environ.get(URL_VARIABLE):
+            return cls(Database(url, wait, URL_VARIABLE))
+        if url := services.catalogue_url(basemount):
+            return cls(Database(url, wait, "services/smdb.json"))
+        return cls(Database(basemount.log / FILE_NAME, wait))
 
     def close(self) -> None:
         self._database.close()

@@ -1,0 +1,122 @@
+"""Tokens from OpenStack's Keystone (Identity API v2.0 and v3), and where its catalogue says Swift is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import requests
+
+from pypx.errors import StorageFailed, StorageRefused
+from pypx.storage.swift_access import SwiftAccess
+
+_OBJECT_STORE = "object-store"
+
+
+def authenticate(access: SwiftAccess, timeout: tuple[float, float]) -> tuple[str, str]:
+    """Ask Keystone for a token.
+
+    Parameters
+    ----------
+    access : SwiftAccess
+        Of auth_version "2" or "3".
+    timeout : (float, float)
+        Seconds for the connection, and without a byte of the answer.
+
+    Returns
+    -------
+    (str, str)
+        URL of the account in Swift, and the token.
+
+    Raises
+    ------
+    StorageRefused
+        When login, key or project are wrong.
+    StorageFailed
+        When it answers anything else that is no token, or its catalogue does not have an object store.
+    requests.exceptions.RequestException
+        When there is no answer.
+    """
+    return (_v2 if access.auth_version == "2" else _v3)(access, timeout)
+
+
+def _v2(access: SwiftAccess, timeout: tuple[float, float]) -> tuple[str, str]:
+    credentials = {"username": access.user, "password": access.key}
+    asked = {"auth": {"passwordCredentials": credentials, "tenantName": access.project}}
+    answer = _post(access, "tokens", asked, timeout)
+    try:
+        found = answer.json()["access"]
+        token = str(found["token"]["id"])
+        endpoints = [
+            (entry.get("region", ""), entry["publicURL"])
+            for service in found["serviceCatalog"]
+            if service["type"] == _OBJECT_STORE
+            for entry in service["endpoints"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _not_keystone(access) from error
+    return _chosen(access, endpoints), token
+
+
+def _v3(access: SwiftAccess, timeout: tuple[float, float]) -> tuple[str, str]:
+    user = {"name": access.user, "domain": {"name": access.user_domain}, "password": access.key}
+    project = {"name": access.project, "domain": {"name": access.project_domain}}
+    asked = {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": project},
+        }
+    }
+    answer = _post(access, "auth/tokens", asked, timeout)
+    try:
+        token = answer.headers["X-Subject-Token"]
+        endpoints = [
+            (entry.get("region_id") or entry.get("region") or "", entry["url"])
+            for service in answer.json()["token"]["catalog"]
+            if service["type"] == _OBJECT_STORE
+            for entry in service["endpoints"]
+            if entry["interface"] == "public"
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _not_keystone(access) from error
+    return _chosen(access, endpoints), token
+
+
+def _post(
+    access: SwiftAccess, path: str, body: Mapping[str, Any], timeout: tuple[float, float]
+) -> requests.Response:
+    answer = requests.post(
+        f"{access.auth_url}/{path}",
+        json=body,
+        headers={"Accept": "application/json"},
+        timeout=timeout,
+        verify=access.ca_certificates or True,
+        allow_redirects=False,
+    )
+    if answer.status_code in (401, 403):
+        raise StorageRefused(
+            f"Keystone at {access.auth_url} does not let {access.label} in",
+            "Check login, key, project and domains of the storage's key.",
+        )
+    if answer.status_code >= 500 or answer.status_code == 429:
+        raise requests.exceptions.ConnectionError(f"Keystone answered {answer.status_code}")
+    if answer.status_code not in (200, 201):
+        raise StorageFailed(f"Keystone at {access.auth_url} answered {answer.status_code}")
+    return answer
+
+
+def _chosen(access: SwiftAccess, endpoints: Iterable[tuple[str, str]]) -> str:
+    for region, url in endpoints:
+        if not access.region or region == access.region:
+            return str(url)
+    raise StorageFailed(
+        f"The catalogue of Keystone at {access.auth_url} has no object store"
+        f"{f' in the region {access.region!r}' if access.region else ''}",
+        'Correct the field "region", or give "storageurl".',
+    )
+
+
+def _not_keystone(access: SwiftAccess) -> StorageFailed:
+    return StorageFailed(
+        f"{access.auth_url} does not answer as Keystone does", 'Correct the field "authurl" or "auth".'
+    )

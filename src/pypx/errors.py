@@ -309,3 +309,83 @@ class ListenerNotRunning(PypxError):
     code = "listener-not-running"
     cause = "px-listen is not running, or no longer does anything."
     cure = "Start it: px-listen --db LOGDIR."
+
+
+class StorageUnreachable(PypxError):
+    """The storage does not answer: nothing listens, its name does not resolve, it is too slow or cut off."""
+
+    code = "storage-unreachable"
+    cause = "The storage cannot be connected to, or stopped answering."
+    cure = "Check its address and that it is up; then run the same command again: what is there is skipped."
+
+
+class StorageRefused(PypxError):
+    """The storage does not let us in, or not do this."""
+
+    code = "storage-refused"
+    cause = "Login or key of the storage are wrong, or do not allow what was asked."
+    cure = "Check login and key of the service, and what the storage's administrator allows this login."
+
+
+class StorageFailed(PypxError):
+    """The storage answered with an error, or with something that is not understood."""
+
+    code = "storage-failed"
+    cause = "The storage has a fault of its own, or is something else than it was taken for."
+    cure = "Ask the storage's administrator; then run the same command again: what is there is skipped."
+
+
+class ContainerMissing(PypxError):
+    """The storage has no container of this name."""
+
+    code = "container-missing"
+    cause = "The container (bucket) that objects were to go to does not exist in this account."
+    cure = 'Correct the field "container" of the service, or make it; that of ChRIS is "users".'
+
+
+class ObjectMissing(PypxError):
+    """The storage holds no object of this name."""
+
+    code = "object-missing"
+    cause = "An object that was asked for is not in storage."
+    cure = "Check the name with: pfstorage --action ls."
+
+
+class ObjectExists(PypxError):
+    """The storage holds another object under this name already."""
+
+    code = "object-exists"
+    cause = "There is an object of this name in storage, and it was not to be replaced."
+    cure = "Remove it first, or choose another name."
+
+
+class ObjectCorrupt(PypxError):
+    """What the storage holds is not what it was sent, or what it sends is not what it holds."""
+
+    code = "object-corrupt"
+    cause = "The checksum of a file and that of its object in storage differ, or nothing was stored at all."
+    cure = "Run the same command again; when it stays so, ask the storage's administrator."
+
+
+class AnswerUnreadable(PypxError):
+    """The PACS sent what is no DICOM message, or no data set."""
+
+    code = "answer-unreadable"
+    cause = "An answer of the PACS breaks the rules of DICOM, so that it cannot be read."
+    cure = "Tell the PACS administrator; --verbosity 3 shows what DCMTK says of it."
+
+
+class ScratchUnusable(PypxError):
+    """No place for the files that a program is given and writes while it runs."""
+
+    code = "scratch-unusable"
+    cause = "The directory for temporary files is full, or cannot be written."
+    cure = "Make space there, or name another directory in TMPDIR."
+
+
+class OutputUnwritable(PypxError):
+    """The result could not be written to standard output."""
+
+    code = "output-unwritable"
+    cause = "Standard output is closed, or the filesystem that it goes to is full."
+    cure = "Check where the output goes, and run the same command again."

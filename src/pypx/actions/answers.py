@@ -1,15 +1,15 @@
 """What of a PACS's answers is kept: PACS ignore keys, repeat themselves, and answer what nobody asked.
 
-Each function is pure and gives back what it keeps together with notes for the reader. A note tells attributes
-and numbers, never a value.
+A note tells attributes and numbers, never a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from pypx.dicom.matching import matches
+from pypx.dicom.fitting import fits, is_demanding
 from pypx.dicom.uid import is_uid
 
 #: The values of one answer: keyword (or gggg,eeee) to text.
@@ -20,76 +20,116 @@ _ROUND = 50
 _SMALLEST_LIMIT = 100
 
 
-def distinct(answers: Iterable[Values], uid: str, what: str) -> tuple[list[Values], list[str]]:
-    """Each study or series once, and none without a UID.
+class Sieve:
+    """Takes answers one after another, and keeps those that fit, each study or series once.
+
+    A PACS may ignore a key that it does not support for matching. It then returns the attribute all the same,
+    or in no answer a value of it (PS3.4, C.4.1.1.3.2): what cannot be checked is kept, and said.
 
     Parameters
     ----------
-    answers : iterable of mapping
     uid : str
-        Keyword of the UID that tells them apart.
+        Keyword of the UID that tells answers apart.
     what : str
         What they are, in the plural.
-    """
-    kept: dict[str, Values] = {}
-    without = 0
-    for values in answers:
-        if is_uid(values.get(uid, "")):
-            kept.setdefault(values[uid], values)
-        else:
-            without += 1
-    notes = [f"{without} {what} left out: the PACS gave no valid {uid}."] if without else []
-    return list(kept.values()), notes
-
-
-def fitting(
-    answers: Sequence[Values], matching: Mapping[str, str], what: str
-) -> tuple[list[Values], list[str]]:
-    """The answers that fit what was asked for, as far as they tell.
-
-    A PACS may ignore a key that it does not support for matching. It then returns the attribute all the
-    same, or in no answer a value of it (PS3.4, C.4.1.1.3.2): what cannot be checked is kept, and said.
-
-    Parameters
-    ----------
-    answers : sequence of mapping
     matching : mapping of str to str
         What was asked for.
-    what : str
-        What they are, in the plural.
     """
-    told = {name for name in matching if any(values.get(name) for values in answers)}
-    unknown = [name for name in matching if name not in told and matching[name].strip("*")]
-    notes = []
-    if unknown and answers:
-        notes.append(
-            f"The PACS returns no {' and no '.join(unknown)}: whether the {what} match could not be checked."
-        )
-    kept = list(answers)
-    for name in told:
-        fits = [values for values in kept if matches(name, matching[name], values.get(name, ""))]
-        if len(fits) < len(kept):
-            notes.append(f"{len(kept) - len(fits)} {what} left out: they do not match {name}.")
-        kept = fits
-    return kept, notes
+
+    def __init__(self, uid: str, what: str, matching: Mapping[str, str]) -> None:
+        self._uid = uid
+        self._what = what
+        self._matching = {name: value for name, value in matching.items() if is_demanding(value)}
+        self._kept: dict[str, dict[str, Values]] = {}
+        self._told: set[str] = set()
+        self._without_uid = 0
+        self._foreign = 0
+        self._unfit: Counter[str] = Counter()
+
+    def take(self, values: Values, study_uid: str = "") -> None:
+        """Take an answer.
+
+        Parameters
+        ----------
+        values : mapping of str to str
+        study_uid : str
+            Of the study whose series were asked for; an answer that is of another is foreign.
+        """
+        uid = values.get(self._uid, "")
+        if not is_uid(uid):
+            self._without_uid += 1
+        elif study_uid and values.get("StudyInstanceUID", "") not in ("", study_uid):
+            self._foreign += 1
+        elif self._fits(values):
+            if study_uid and values.get("StudyInstanceUID") != study_uid:
+                values = {**values, "StudyInstanceUID": study_uid}
+            self._kept.setdefault(study_uid, {}).setdefault(uid, values)
+
+    def _fits(self, values: Values) -> bool:
+        for name, asked in self._matching.items():
+            answered = values.get(name, "")
+            if answered:
+                self._told.add(name)
+            elif name not in self._told:
+                continue  # whether it returns the attribute at all is not known yet
+            if not fits(name, asked, answered):
+                self._unfit[name] += 1
+                return False
+        return True
+
+    def settle(self) -> None:
+        """Leave out what lacks a value, and came before it was known that the PACS tells the attribute."""
+        for held in self._kept.values():
+            for uid, values in list(held.items()):
+                missing = next(
+                    (name for name in self._matching if name in self._told and not values.get(name)), ""
+                )
+                if missing:
+                    self._unfit[missing] += 1
+                    del held[uid]
+
+    def kept(self, study_uid: str = "") -> list[Values]:
+        """The answers that fit, in the order in which they came."""
+        return list(self._kept.get(study_uid, {}).values())
+
+    @property
+    def count(self) -> int:
+        """How many are kept."""
+        return sum(len(held) for held in self._kept.values())
+
+    @property
+    def unchecked(self) -> list[str]:
+        """The keys that the PACS returned in no answer, if there is one."""
+        return [name for name in self._matching if name not in self._told] if self.count else []
+
+    def notes(self) -> list[str]:
+        """What a reader should know of what is left out."""
+        notes = [
+            f"{count} {self._what} left out: they do not match {name}." for name, count in self._unfit.items()
+        ]
+        if self._without_uid:
+            notes.append(f"{self._without_uid} {self._what} left out: the PACS gave no valid {self._uid}.")
+        if self._foreign:
+            notes.append(
+                f"{self._foreign} {self._what} left out: they are of another study than the one asked for."
+            )
+        return notes
 
 
-def of_study(answers: Iterable[Values], study_uid: str) -> tuple[list[Values], int]:
-    """The answers that are of this study, or do not say; and how many are of another."""
-    kept: list[Values] = []
-    foreign = 0
-    for values in answers:
-        if values.get("StudyInstanceUID", study_uid) in (study_uid, ""):
-            kept.append({**values, "StudyInstanceUID": study_uid})
-        else:
-            foreign += 1
-    return kept, foreign
-
-
-def limit_note(count: int, what: str) -> list[str]:
-    """What to say when the number of answers looks like a limit of the PACS."""
-    if count < _SMALLEST_LIMIT or count % _ROUND:
+def unchecked_notes(names: Sequence[str], what: str) -> list[str]:
+    """What to say of keys that the PACS returned in no answer."""
+    if not names:
         return []
-    return [
-        f"Exactly {count} {what}: perhaps a limit of the PACS. Narrow the query to be sure that none lacks."
-    ]
+    return [f"The PACS returns no {' and no '.join(names)}: whether the {what} match could not be checked."]
+
+
+def looks_like_a_limit(count: int) -> bool:
+    """Whether a number of answers is more likely a limit of the PACS than all that it has."""
+    return count >= _SMALLEST_LIMIT and count % _ROUND == 0
+
+
+def said_count(values: Values, keyword: str) -> int | None:
+    """A number that the PACS tells; None where it does not."""
+    said = values.get(keyword, "")
+    # IS has at most twelve characters (PS3.5, 6.2); Python refuses thousands of digits.
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= 12 else None

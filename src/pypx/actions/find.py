@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pypx.actions import answers
-from pypx.actions.answers import Values
+from pypx.actions.answers import unchecked_notes
+from pypx.actions.asking import Answered, ask_series, ask_studies
 from pypx.actions.found import Found, FoundSeries, FoundStudy
-from pypx.actions.parallel import side_by_side
-from pypx.actions.progress import Progress, Step, ignore_progress
-from pypx.dcmtk import dimse, findscu
+from pypx.actions.progress import Progress, ignore_progress
+from pypx.dcmtk import findscu
 from pypx.dcmtk.binaries import Binaries
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.process import Processes
 from pypx.dicom.attributes import attribute
+from pypx.dicom.fitting import fits
 from pypx.dicom.node import Node
 from pypx.dicom.query import SERIES_KEYWORDS, STUDY_KEYWORDS, Level, Query, belongs_to_study
-from pypx.dicom.status import CANCELLED, Status
 from pypx.dicom.uid import is_uid
-from pypx.errors import PypxError, RequestFailed, ResultsCapped
+from pypx.errors import AnswerUnreadable, RequestFailed
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 120.0
-
-#: Studies for which one more association pays.
-_STUDIES_A_JOB = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +106,38 @@ def find(request: FindRequest, progress: Progress = ignore_progress) -> Found:
     Returns
     -------
     Found
-        No match is a success with no studies. When the PACS stopped before the end: what it sent, and the
-        error.
+        No match is a success with no studies. When the PACS stopped before the end, or failed a part: what it
+        sent, and the error.
 
     Raises
     ------
     UnknownAttribute
     PypxError
-        When the PACS could not be asked, or failed a query.
+        When the PACS could not be asked, or refused to answer.
     """
     with Processes() as processes:
         caller = Caller(request.node, request.binaries, processes, request.timeout)
-        finding = _Finding(_with_study_uids(request, caller), caller, progress)
-        studies = finding.studies()
-        series = {} if request.study_only or not studies else finding.series(studies)
-    for note in finding.notes:
+        request = _with_study_uids(request, caller)
+        logger.info("Asking %s for studies by %s", request.node, _keys(request.study_matching()))
+        studies = ask_studies(caller, request.study_query(), request.limit, progress)
+        series = None
+        if studies.values[""] and _goes_on(request, studies):
+            series = ask_series(caller, studies.values[""], request.series_query, request.jobs, progress)
+    found = _found(request, studies, series)
+    for note in found.notes:
         logger.warning("%s", note)
-    return finding.found(studies, series)
+    logger.info("Found %d studies and %d series", len(found.studies), len(found.series))
+    return found
+
+
+def _keys(matching: Mapping[str, str]) -> str:
+    return ", ".join(matching) or "nothing in particular"
+
+
+def _goes_on(request: FindRequest, studies: Answered) -> bool:
+    """Whether the series are asked for: to be listed, or because studies are looked for by them."""
+    reachable = studies.error is None or isinstance(studies.error, (RequestFailed, AnswerUnreadable))
+    return reachable and (not request.study_only or bool(request.series_matching()))
 
 
 def _with_study_uids(request: FindRequest, caller: Caller) -> FindRequest:
@@ -151,7 +161,7 @@ def _with_study_uids(request: FindRequest, caller: Caller) -> FindRequest:
 
     outcome = findscu.find(caller, queries, take)
     if not studies and not all(final.is_success for final in outcome.finals):
-        raise RequestFailed(
+        raise outcome.error or RequestFailed(
             f"{request.node} does not look up a series by its UID alone",
             "Give --StudyInstanceUID or --PatientID besides.",
         )
@@ -159,157 +169,65 @@ def _with_study_uids(request: FindRequest, caller: Caller) -> FindRequest:
     return replace(request, matching={**request.matching, "StudyInstanceUID": "\\".join(studies) or uids})
 
 
-class _Finding:
-    """One find while it goes on: what it asks, and what it has to say besides the answers."""
-
-    def __init__(self, request: FindRequest, caller: Caller, progress: Progress) -> None:
-        self.notes: list[str] = []
-        self._request = request
-        self._caller = caller
-        self._progress = progress
-        self._error: PypxError | None = None
-        self._study_query = request.study_query()
-        self._counting = threading.Lock()
-        self._answered = 0
-
-    def studies(self) -> list[Values]:
-        """The studies that match."""
-        arrived: list[Values] = []
-
-        def take(answer: findscu.Answer) -> None:
-            arrived.append(answer.values)
-            self._progress(Step("Studies found", len(arrived), None))
-
-        limit = self._request.limit
-        outcome = findscu.find(self._caller, [self._study_query], take, limit)
-        final = outcome.finals[0]
-        reached = limit is not None and len(arrived) >= limit
-        if not (final.is_success or (reached and final.code == CANCELLED)):
-            self._error = self._failure(final, "study query", len(arrived))
-        self._see_unreadable(outcome, "study query")
-        kept, notes = answers.distinct(arrived, "StudyInstanceUID", "studies")
-        fits, more_notes = answers.fitting(kept, self._request.study_matching(), "studies")
-        self.notes += notes + more_notes
-        if reached:
-            self.notes.append(f"Stopped after {limit} studies, as --limit says; there may be more.")
-            return fits[:limit]
-        self.notes += answers.limit_note(len(kept), "studies")
-        return fits
-
-    def series(self, studies: Sequence[Values]) -> dict[str, list[Values]]:
-        """The series that match, of each study."""
-        uids = [values["StudyInstanceUID"] for values in studies]
-        jobs = max(1, min(self._request.jobs, len(uids) // _STUDIES_A_JOB))
-        parts = [uids[place::jobs] for place in range(jobs)]
-        found: dict[str, list[Values]] = {}
-        work = [self._part(part, len(uids)) for part in parts]
-        for series in side_by_side(self._caller.processes, jobs, work):
-            found |= series
-        self._check_series(studies, found)
-        return self._fitting(found)
-
-    def _part(self, uids: Sequence[str], total: int) -> Callable[[], dict[str, list[Values]]]:
-        return lambda: self._series_of(uids, total)
-
-    def _series_of(self, uids: Sequence[str], total: int) -> dict[str, list[Values]]:
-        """The series of these studies as the PACS answers them, over one association."""
-        queries = [self._request.series_query(uid) for uid in uids]
-        arrived: dict[str, list[Values]] = {uid: [] for uid in uids}
-        last = -1
-
-        def take(answer: findscu.Answer) -> None:
-            nonlocal last
-            arrived[uids[answer.query]].append(answer.values)
-            if answer.query != last:
-                self._count(answer.query - last, total)
-                last = answer.query
-
-        outcome = findscu.find(self._caller, queries, take)
-        self._count(len(uids) - 1 - last, total)
-        self._see_unreadable(outcome, "series query")
-        for uid, final in zip(uids, outcome.finals, strict=True):
-            if not final.is_success:
-                error = self._failure(final, "series query", len(arrived[uid]))
-                self._error = self._error or error
-        return arrived
-
-    def _count(self, more: int, total: int) -> None:
-        with self._counting:
-            self._answered += more
-            self._progress(Step("Studies answered", self._answered, total))
-
-    def _check_series(self, studies: Sequence[Values], found: dict[str, list[Values]]) -> None:
-        """Drop what is foreign or twice, and see whether there are as many series as the PACS says it has."""
-        foreign = 0
-        short = 0
-        complete = not self._request.series_matching()
-        for values in studies:
-            uid = values["StudyInstanceUID"]
-            own, others = answers.of_study(found.get(uid, []), uid)
-            found[uid], notes = answers.distinct(own, "SeriesInstanceUID", "series")
-            foreign += others
-            self.notes += notes
-            said = values.get("NumberOfStudyRelatedSeries", "")
-            short += complete and said.isascii() and said.isdigit() and int(said) > len(found[uid])
-        if foreign:
-            self.notes.append(f"{foreign} series left out: they are of another study than the one asked for.")
-        if short:
-            self.notes.append(
-                f"{short} studies have more series than the PACS returned; perhaps it has a limit."
-            )
-
-    def _fitting(self, found: Mapping[str, list[Values]]) -> dict[str, list[Values]]:
-        matching = self._request.series_matching()
-        everything = [values for series in found.values() for values in series]
-        fits, notes = answers.fitting(everything, matching, "series")
-        self.notes += notes
-        kept = {id(values) for values in fits}
-        return {uid: [values for values in series if id(values) in kept] for uid, series in found.items()}
-
-    def _failure(self, final: Status, what: str, arrived: int) -> PypxError:
-        """The error for a final status that is not success: raised, or kept where something had arrived."""
-        node = self._request.node
-        if arrived and (final.code == CANCELLED or final.code & 0xFF00 == 0xA700):
-            return ResultsCapped(f"{node} stopped the {what} after {arrived} matches: {final}")
-        raise dimse.request_failed(node, what, final)
-
-    def _see_unreadable(self, outcome: findscu.Outcome, what: str) -> None:
-        if outcome.unreadable:
-            raise RequestFailed(
-                f"{outcome.unreadable} answers of {self._request.node} to the {what} could not be read",
-                "Run again with --verbosity 3 to see what DCMTK says of them.",
-            )
-
-    def found(self, studies: Sequence[Values], series: Mapping[str, Sequence[Values]]) -> Found:
-        """The result, each answer with all that was asked for; what the PACS did not return is empty."""
-        request = self._request
-        series_query = request.series_query(studies[0]["StudyInstanceUID"]) if series else None
-        whole = [
-            FoundStudy(
-                _filled(values, self._study_query),
-                tuple(
-                    FoundSeries(_filled(one, series_query))
-                    for one in series.get(values["StudyInstanceUID"], ())
-                    if series_query
-                ),
-            )
-            for values in studies
-        ]
-        if request.series_matching() and not request.study_only:
-            whole = [study for study in whole if study.series]
-        everything = [*(study.values for study in whole), *(one.values for s in whole for one in s.series)]
-        binary = request.binaries.path("findscu")
-        return Found(
-            tuple(whole),
-            {name: attribute(name).number for values in everything for name in values},
-            request.arguments,
-            findscu.typed(binary, request.node, self._study_query),
-            findscu.typed(binary, request.node, series_query) if series_query else "",
-            notes=tuple(self.notes),
-            error=self._error,
-        )
+def _found(request: FindRequest, studies: Answered, series: Answered | None) -> Found:
+    """The result of both levels."""
+    listed = series.values if series else {}
+    whole = [
+        FoundStudy(values, tuple(FoundSeries(one) for one in listed.get(values["StudyInstanceUID"], ())))
+        for values in studies.values[""]
+    ]
+    if series and request.series_matching():
+        whole = [study for study in whole if study.series]
+    unchecked = list(studies.unchecked)
+    notes = list(studies.notes)
+    if "ModalitiesInStudy" in unchecked and _tells_modality(request, whole):
+        unchecked.remove("ModalitiesInStudy")
+        whole, more_notes = _of_modality(request.matching["ModalitiesInStudy"], whole)
+        notes += more_notes
+    notes += unchecked_notes(unchecked, "studies")
+    if series:
+        notes += [*series.notes, *unchecked_notes(series.unchecked, "series")]
+    if studies.keys_ignored or (series and series.keys_ignored):
+        notes.append("The PACS says that it does not support all keys of the query.")
+    if request.study_only:
+        whole = [FoundStudy(study.values) for study in whole]
+    binary = request.binaries.path("findscu")
+    a_study = studies.values[""][0]["StudyInstanceUID"] if series else ""
+    return Found(
+        tuple(whole),
+        _tags(whole),
+        request.arguments,
+        findscu.typed(binary, request.node, request.study_query()),
+        findscu.typed(binary, request.node, request.series_query(a_study)) if series else "",
+        (series.returncode if series else 0) or studies.returncode,
+        tuple(notes),
+        studies.error or (series.error if series else None),
+    )
 
 
-def _filled(values: Values, query: Query) -> dict[str, str]:
-    asked = {name: values.get(name, "") for name in query.returning}
-    return asked | {name: value for name, value in values.items() if name not in asked}
+def _tells_modality(request: FindRequest, studies: Sequence[FoundStudy]) -> bool:
+    """Whether all series of the studies are known, with their modalities."""
+    told = any(one.values.get("Modality") for study in studies for one in study.series)
+    return told and not request.series_matching()
+
+
+def _of_modality(asked: str, studies: Sequence[FoundStudy]) -> tuple[list[FoundStudy], list[str]]:
+    """The studies with a series of the modality asked for, where the PACS does not tell ModalitiesInStudy."""
+    kept = [
+        study
+        for study in studies
+        if any(fits("Modality", asked, one.values.get("Modality", "")) for one in study.series)
+    ]
+    left_out = len(studies) - len(kept)
+    note = f"{left_out} studies left out: none of their series is of the modality asked for."
+    return kept, [note] if left_out else []
+
+
+def _tags(studies: Sequence[FoundStudy]) -> dict[str, str]:
+    """The tag of each attribute that occurs."""
+    names: dict[str, None] = {}
+    for study in studies:
+        names.update(dict.fromkeys(study.values))
+        for series in study.series:
+            names.update(dict.fromkeys(series.values))
+    return {name: attribute(name).number for name in names}

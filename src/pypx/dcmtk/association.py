@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pypx.dcmtk.process import Ended
 from pypx.dicom.node import Node
 from pypx.errors import (
+    AnswerUnreadable,
     AssociationRejected,
     BinaryFailed,
     CalledTitleUnknown,
@@ -41,6 +42,12 @@ _LOST = (
     "Failed sending C-STORE response",
 )
 
+#: DCMTK's conditions for messages that are none (dcmnet/cond.h).
+_UNREADABLE = re.compile(r"0006:02\w\w (?P<reason>DIMSE.+)")
+
+#: Lines of a data set's dump: the query that failed. Whatever they hold is no reason.
+_DUMPED = re.compile(r"[WEF]: (?:$|#|\([0-9a-f]{4},[0-9a-f]{4}\))")
+
 _REJECTED_REASON = re.compile(r"Reason: (?P<reason>.+)")
 
 
@@ -70,7 +77,7 @@ def failure(node: Node, ended: Ended) -> PypxError | None:
     The reasons are DCMTK's conditions (dcmnet/cond.h, dcmnet/assoc.h) and those of an A-ASSOCIATE-RJ
     (PS3.8, 9.3.4).
     """
-    text = "\n".join(ended.complaints)
+    text = "\n".join(line for line in ended.complaints if not _DUMPED.match(line))
     if found := _rejection(node, text):
         return found
     if "unknown host" in text:
@@ -83,6 +90,8 @@ def failure(node: Node, ended: Ended) -> PypxError | None:
         return PeerTimeout(f"{node} did not answer in time")
     if any(sign in text for sign in _LOST):
         return ConnectionLost(f"{node} closed the connection before the work was done")
+    if unreadable := _UNREADABLE.search(text):
+        return AnswerUnreadable(f"{node} sent what is no DICOM message ({unreadable['reason'].strip()})")
     if ended.returncode < 0:
         return BinaryFailed(f"The DCMTK program was ended by signal {-ended.returncode}")
     return None
@@ -119,4 +128,5 @@ def _no_connection(node: Node, text: str, reason: str) -> PypxError:
 
 
 def _last_complaint(lines: Sequence[str]) -> str:
-    return lines[-1][2:].strip() if lines else ""
+    told = [line for line in lines if not _DUMPED.match(line)]
+    return told[-1][2:].strip() if told else ""

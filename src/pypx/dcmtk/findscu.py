@@ -7,33 +7,36 @@ off (``-sr``), so no value of the PACS can pass for a line of the log.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
+from typing import TypeAlias
 
 from pypx.dcmtk import association, dimse, identifier
+from pypx.dcmtk.answer_file import read_answer
 from pypx.dcmtk.binaries import Feature
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.process import shown
-from pypx.dicom.attributes import of_tag
+from pypx.dcmtk.scratch import is_full, scratch
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
-from pypx.dicom.status import Status
-from pypx.dicom.values import texts_of
+from pypx.dicom.status import CANCELLED, Status
+from pypx.errors import AnswerUnreadable, BinaryFailed, ConnectionLost, PypxError, ScratchUnusable
 
-#: Queries that one findscu is given: each is a file name in its argv.
-LARGEST_BATCH = 1000
+logger = logging.getLogger(__name__)
+
+#: Queries that one findscu is given: each is a file name in its argv, of which Linux takes 2 MB.
+LARGEST_BATCH = 20_000
+
+#: Queries one after another, each with an association of its own, that end theirs: then it is not the query.
+_HOPELESS = 2
 
 _SENDING = re.compile(r"I: Sending Find Request \(MsgID \d+\)")
 _WRITING = re.compile(r"I: Writing response (?:dataset|message) to file: (?P<path>.+)")
+_UNSUPPORTED = re.compile(r"I: Received Find Response \d+ \(Pending: WarningUnsupportedOptionalKeys\)")
 _FINAL = re.compile(r"I: Received Final Find Response \((?P<status>.+)\)")
-
-_SPECIFIC_CHARACTER_SET = 0x00080005
 
 
 def argv(
@@ -55,7 +58,7 @@ def argv(
     queries : sequence of str
         Paths of the identifiers' files.
     answers : str
-        Directory to which each answer is written.
+        Directory to which each answer is written; like the queries, it may be relative.
     timeout : float
         Seconds to wait for each answer.
     limit : int, optional
@@ -113,6 +116,29 @@ class Answer:
     values: Mapping[str, str]
 
 
+OnAnswer: TypeAlias = Callable[[Answer], None]
+OnFinal: TypeAlias = Callable[[int, Status], None]
+
+
+def _ignore_final(_query: int, _status: Status) -> None:
+    """For callers that wait for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """How one query ended: with a status, or without one when its association ended before."""
+
+    status: Status | None = None
+
+    @property
+    def is_success(self) -> bool:
+        return self.status is not None and self.status.is_success
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.status is not None and self.status.code == CANCELLED
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a batch of queries ended.
@@ -120,126 +146,177 @@ class Outcome:
     Parameters
     ----------
     returncode : int
-        Of findscu.
-    finals : tuple of Status
-        The final status of each query, in their order.
-    unreadable : int
-        Answers that could not be read as a data set, and are therefore missing.
+        Of findscu: the last that is not 0.
+    finals : tuple of Final
+        One for each query, in their order.
+    error : PypxError or None
+        Why a query had no final response, or answers are missing.
+    keys_ignored : bool
+        Whether the PACS said that it does not support some of the keys (status FF01).
     """
 
     returncode: int
-    finals: tuple[Status, ...]
-    unreadable: int = 0
+    finals: tuple[Final, ...]
+    error: PypxError | None = None
+    keys_ignored: bool = False
 
 
 class _Reader:
     """Follows findscu's log: which query is running, and which answer's file is complete."""
 
-    def __init__(self, answers: Path, on_answer: Callable[[Answer], None]) -> None:
-        self.finals: list[Status] = []
+    def __init__(self, answers: Path, on_answer: OnAnswer, on_final: OnFinal) -> None:
+        self.finals: list[Final] = []
         self.unreadable = 0
+        self.is_full = False
+        self.keys_ignored = False
         self._answers = answers
         self._on_answer = on_answer
+        self._on_final = on_final
         self._query = -1
         self._written: str | None = None
 
     def take(self, line: str) -> None:
         if writing := _WRITING.fullmatch(line):
-            self.settle()
+            self._settle()
             self._written = Path(writing["path"]).name
         elif _SENDING.fullmatch(line):
-            self.settle()
+            self._settle()
             self._query += 1
         elif final := _FINAL.fullmatch(line):
-            self.settle()
-            self.finals.append(dimse.status(final["status"]))
+            self._settle()
+            status = dimse.status(final["status"])
+            self.finals.append(Final(status))
+            self._on_final(len(self.finals) - 1, status)
+        elif _UNSUPPORTED.fullmatch(line):
+            self.keys_ignored = True
 
-    def settle(self) -> None:
+    def end(self, returncode: int) -> None:
+        """Take what is left when findscu has ended."""
+        if returncode >= 0:
+            self._settle()
+
+    def missing(self, node: Node) -> PypxError | None:
+        """Why answers are missing that had been there."""
+        if self.is_full:
+            return ScratchUnusable("There is no space left for the answers of the PACS")
+        if self.unreadable:
+            return AnswerUnreadable(f"{self.unreadable} answers of {node} could not be read")
+        return None
+
+    def _settle(self) -> None:
         """Read the answer whose file was announced last, now that the log has gone on."""
         if self._written is None:
             return
         path, self._written = self._answers / self._written, None
         values = read_answer(path)
-        path.unlink(missing_ok=True)
-        if values is None:
-            self.unreadable += 1
-        else:
+        if values is not None:
             self._on_answer(Answer(self._query, values))
-
-
-def read_answer(path: Path) -> dict[str, str] | None:
-    """The values of one answer as findscu wrote it; None where it is no data set.
-
-    The character set stays out: it is undone in the values.
-    """
-    try:
-        data_set = dcmread(path, force=True)
-        tags = [tag for tag in data_set.keys() if tag != _SPECIFIC_CHARACTER_SET]  # noqa: SIM118
-        return texts_of(data_set, [(of_tag(tag).keyword, tag) for tag in tags])
-    except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, NotImplementedError):
-        return None
+        else:
+            # findscu says nothing when it cannot write.
+            self.is_full = self.is_full or is_full(self._answers)
+            self.unreadable += 1
+        path.unlink(missing_ok=True)
 
 
 def find(
     caller: Caller,
     queries: Sequence[Query],
-    on_answer: Callable[[Answer], None],
+    on_answer: OnAnswer,
     limit: int | None = None,
+    on_final: OnFinal = _ignore_final,
 ) -> Outcome:
     """Send queries and hand over each answer as it arrives.
+
+    An association that ends before the last query is followed by another that goes on from there: there are
+    PACS that take only so many queries in one, and PACS that end it over one of them, which is passed over.
 
     Parameters
     ----------
     caller : Caller
     queries : sequence of Query
-        Sent over one association, where the installed release can do that and they are no more than
-        LARGEST_BATCH.
+        Sent over one association, where the installed release can do that.
     on_answer : callable
-        Gets each Answer, in the order of arrival.
+        Gets each Answer, in the order of arrival; the answers to a query that was sent twice come twice.
     limit : int, optional
         Cancel each query after so many answers; some more may arrive all the same.
+    on_final : callable, optional
+        Gets the index of each query that has ended, and its status.
 
     Raises
     ------
-    PypxError
-        When the association failed, or ended before each query had its final response.
+    BinaryMissing, ScratchUnusable
+        When nothing can be asked. What goes wrong with the PACS is in the Outcome.
     """
-    several = len(queries) > 1 and not caller.binaries.can(Feature.SEVERAL_FINDS)
-    outcomes = [
-        _find_in_one_association(caller, batch, _with_offset(on_answer, start), limit)
-        for start, batch in _batches(queries, 1 if several else LARGEST_BATCH)
-    ]
-    return Outcome(
-        max(outcome.returncode for outcome in outcomes),
-        tuple(final for outcome in outcomes for final in outcome.finals),
-        sum(outcome.unreadable for outcome in outcomes),
-    )
+    largest = LARGEST_BATCH if len(queries) == 1 or caller.binaries.can(Feature.SEVERAL_FINDS) else 1
+    finals: list[Final] = []
+    returncode = failed_at_once = 0
+    errors: list[PypxError] = []
+    keys_ignored = False
+    while len(finals) < len(queries) and failed_at_once < _HOPELESS:
+        start = len(finals)
+        batch = queries[start : start + largest]
+        part = _ask(caller, batch, _with_offset(on_answer, start), _from(on_final, start), limit)
+        finals += part.finals
+        returncode = part.returncode or returncode
+        keys_ignored = keys_ignored or part.keys_ignored
+        errors += [part.missing] if part.missing else []
+        if part.finals:
+            failed_at_once = 0
+        if part.ended_early is None:
+            continue
+        if not isinstance(part.ended_early, (AnswerUnreadable, BinaryFailed, ConnectionLost)):
+            errors.append(part.ended_early)
+            break
+        if not part.finals:
+            errors.append(part.ended_early)
+            finals.append(Final())
+            failed_at_once += 1
+        logger.info("%s", part.ended_early.message)
+    finals += [Final()] * (len(queries) - len(finals))
+    return Outcome(returncode, tuple(finals), errors[0] if errors else None, keys_ignored)
 
 
-def _batches(queries: Sequence[Query], size: int) -> Iterator[tuple[int, Sequence[Query]]]:
-    for start in range(0, len(queries), size):
-        yield start, queries[start : start + size]
-
-
-def _with_offset(on_answer: Callable[[Answer], None], start: int) -> Callable[[Answer], None]:
+def _with_offset(on_answer: OnAnswer, start: int) -> OnAnswer:
     return lambda answer: on_answer(Answer(start + answer.query, answer.values))
 
 
-def _find_in_one_association(
-    caller: Caller, queries: Sequence[Query], on_answer: Callable[[Answer], None], limit: int | None
-) -> Outcome:
+def _from(on_final: OnFinal, start: int) -> OnFinal:
+    return lambda query, status: on_final(start + query, status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What became of some queries in one association; of the finals only those that came."""
+
+    returncode: int
+    finals: tuple[Final, ...]
+    ended_early: PypxError | None
+    missing: PypxError | None
+    keys_ignored: bool
+
+
+def _ask(
+    caller: Caller, queries: Sequence[Query], on_answer: OnAnswer, on_final: OnFinal, limit: int | None
+) -> _Part:
     binary = caller.binaries.path("findscu")
-    with TemporaryDirectory(prefix="px-find-") as scratch:
-        answers = Path(scratch) / "answers"
+    with scratch() as directory:
+        answers = directory / "answers"
         answers.mkdir()
-        files = [
-            identifier.write(query, Path(scratch) / f"{number:04d}.dcm")
-            for number, query in enumerate(queries)
-        ]
-        reader = _Reader(answers, on_answer)
+        names = [f"{number}.dcm" for number in range(len(queries))]
+        for name, query in zip(names, queries, strict=True):
+            identifier.write(query, directory / name)
+        reader = _Reader(answers, on_answer, on_final)
         ended = caller.run(
-            argv(binary, caller.node, files, str(answers), caller.timeout, limit), on_line=reader.take
+            argv(binary, caller.node, names, answers.name, caller.timeout, limit),
+            on_line=reader.take,
+            directory=directory,
         )
-        if len(reader.finals) < len(queries):
-            raise association.failure_or_unknown(caller.node, ended)
-        return Outcome(ended.returncode, tuple(reader.finals), reader.unreadable)
+        reader.end(ended.returncode)
+    complete = len(reader.finals) == len(queries)
+    return _Part(
+        ended.returncode,
+        tuple(reader.finals),
+        None if complete else association.failure_or_unknown(caller.node, ended),
+        reader.missing(caller.node),
+        reader.keys_ignored,
+    )

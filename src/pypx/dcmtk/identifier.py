@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pypx.dcmtk.scratch import unusable
 from pypx.dicom.query import Query
 
 
 def write(query: Query, path: Path) -> str:
-    """Write a query's identifier as a data set without meta information, and give its path."""
-    path.write_bytes(query.encoded())
+    """Write a query's identifier as a data set without meta information, and give its path.
+
+    Raises
+    ------
+    ScratchUnusable
+    """
+    try:
+        path.write_bytes(query.encoded())
+    except OSError as error:
+        raise unusable(error) from error
     return str(path)

@@ -32,8 +32,8 @@ LONGEST_LINE = 8192
 #: Seconds between asking a program to end and ending it.
 GRACE = 2.0
 
-#: Seconds in which a program's lines are let come together: DCMTK writes them one at a time, and waking up for
-#: each of thousands would cost more than what is done with them.
+#: Seconds in which a program's lines are let come together: DCMTK writes them one at a time, and waking up
+#: for each of thousands would cost more than what is done with them.
 _GATHERING = 0.002
 
 

@@ -1,29 +1,77 @@
-"""Attribute matching (PS3.4, C.2.2.2): the values that queries send, and whether an answer fits them."""
+"""Matching keys (PS3.4, C.2.2.2): the values that queries send, from what people write."""
 
 from __future__ import annotations
 
-import fnmatch
 import re
-import unicodedata
+import struct
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import TypeAlias
 
 from pypx.dicom.attributes import Attribute, attribute
 from pypx.dicom.uid import is_uid
 from pypx.errors import InvalidValue
 
-_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
-_CODE_STRING = re.compile(r"[A-Z0-9 _*?\\]*", re.ASCII)
+_DAY = r"\d{4}(?:\d{4}|-\d\d-\d\d|/\d\d/\d\d|\.\d\d\.\d\d)"
+_DAYS = re.compile(rf"(?P<begin>{_DAY})?\s*(?P<dash>-?)\s*(?P<end>{_DAY})?", re.ASCII)
+_TIME = r"(?:[01]\d|2[0-3])(?:(?::?[0-5]\d)(?::?(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
+_TIMES = re.compile(rf"(?:{_TIME})?\s*-?\s*(?:{_TIME})?", re.ASCII)
+_DATE_TIMES = re.compile(r"[0-9.+\- ]*", re.ASCII)
+_AGE = re.compile(r"\d{3}[DWMY]", re.ASCII)
+_CODE_STRING = re.compile(r"[A-Z0-9 _*?]*", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_TIME = re.compile(r"[0-9:.\-]*", re.ASCII)
 
 #: Longest value in characters, one of several (PS3.5, 6.2); of a person name, each component group.
-_LONGEST = {"AE": 16, "AS": 4, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "PN": 64, "SH": 16, "TM": 28}
+_LONGEST = {
+    **{
+        "AE": 16,
+        "AS": 4,
+        "CS": 16,
+        "DS": 16,
+        "IS": 12,
+        "LO": 64,
+        "LT": 10240,
+        "PN": 64,
+        "SH": 16,
+        "ST": 1024,
+    },
+}
+
+#: How the struct module names the numbers in binary.
+_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+
+#: What has no value that could be written on a command line.
+_WITHOUT_TEXT = frozenset({"SQ", "AT", "OB", "OD", "OF", "OL", "OV", "OW"})
+
+#: Below it are commands, file meta information and media directories (PS3.5, 7.1).
+_FIRST_GROUP = 0x0008
+_ITEMS = 0xFFFE
 
 _Check: TypeAlias = Callable[[Attribute, str, date], str]
+
+
+def returned_attribute(name: str) -> Attribute:
+    """An attribute that a query can ask for.
+
+    Parameters
+    ----------
+    name : str
+        Keyword or gggg,eeee.
+
+    Raises
+    ------
+    InvalidValue
+        When it belongs to messages or files rather than to what a PACS knows.
+    UnknownAttribute
+    """
+    asked = attribute(name)
+    if not _FIRST_GROUP <= asked.tag.group < _ITEMS or asked.tag.element == 0:
+        raise InvalidValue(
+            f"{name} is no attribute of a patient, study or series",
+            "Leave it out: a PACS cannot be asked for it.",
+        )
+    return asked
 
 
 def matching_value(name: str, text: str, today: date) -> str:
@@ -46,10 +94,23 @@ def matching_value(name: str, text: str, today: date) -> str:
         When the attribute cannot hold it.
     UnknownAttribute
     """
-    asked = attribute(name)
+    asked = returned_attribute(name)
+    if asked.keyword in ("SpecificCharacterSet", "QueryRetrieveLevel"):
+        raise InvalidValue(f"{asked.keyword} is set by the tool itself", f"Leave {asked.keyword} out.")
     if any(character < " " or character == "\x7f" for character in text):
         raise InvalidValue(
             f"{asked.keyword} cannot hold a control character", "Write ? for a character you cannot type."
+        )
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InvalidValue(
+            f"{asked.keyword} holds bytes that are no UTF-8 text",
+            "Set your terminal and locale to UTF-8, or write ? for the character.",
+        )
+    if not text:
+        return ""
+    if asked.vr in _WITHOUT_TEXT:
+        raise InvalidValue(
+            f"{asked.keyword} cannot be matched by a value", f"Leave the value out: {asked.keyword}=."
         )
     return _CHECKS.get(asked.vr, _text)(asked, text, today)
 
@@ -66,6 +127,8 @@ def _text(asked: Attribute, text: str, _today: date) -> str:
 
 
 def _of_form(form: re.Pattern[str], words: str) -> _Check:
+    """A check of each of several values."""
+
     def check(asked: Attribute, text: str, today: date) -> str:
         for part in text.split("\\"):
             if not form.fullmatch(part.strip()):
@@ -75,6 +138,25 @@ def _of_form(form: re.Pattern[str], words: str) -> _Check:
         return _text(asked, text, today)
 
     return check
+
+
+def _binary(form: re.Pattern[str], words: str) -> _Check:
+    """A check of numbers that are sent in binary, in so many bytes."""
+    check = _of_form(form, words)
+
+    def check_range(asked: Attribute, text: str, today: date) -> str:
+        check(asked, text, today)
+        kind = float if asked.vr in ("FL", "FD") else int
+        try:
+            for part in text.split("\\"):
+                struct.pack(f"<{_NUMBERS[asked.vr]}", kind(part))
+        except (struct.error, OverflowError, ValueError) as error:
+            raise InvalidValue(
+                f"{asked.keyword} cannot hold a number like {text}", "Correct the number."
+            ) from error
+        return text
+
+    return check_range
 
 
 def _uids(asked: Attribute, text: str, _today: date) -> str:
@@ -90,130 +172,69 @@ def _uids(asked: Attribute, text: str, _today: date) -> str:
 
 
 def _dates(asked: Attribute, text: str, today: date) -> str:
-    words = {"today": 0, "yesterday": 1}
     text = text.strip()
+    words = {"today": 0, "yesterday": 1}
     if text in words:
         return f"{today - timedelta(days=words[text]):%Y%m%d}"
     if last := re.fullmatch(r"last-(\d{1,6})-days", text, re.ASCII):
         return f"{today - timedelta(days=min(int(last[1]), today.toordinal() - 1)):%Y%m%d}-"
-    begin, dash, end = _split_range(text)
-    first, last_day = _date(asked, begin), _date(asked, end)
-    if first and last_day and first > last_day:
+    written = _DAYS.fullmatch(text)
+    if not written or not (written["begin"] or written["end"]) or (written["end"] and not written["dash"]):
+        raise _not_a_date(asked, text)
+    begin, end = _date(asked, written["begin"]), _date(asked, written["end"])
+    if begin and end and begin > end:
         raise InvalidValue(f"{asked.keyword} {text!r} ends before it begins", "Give the earlier date first.")
-    return f"{first}{dash}{last_day}"
+    return f"{begin}{written['dash']}{end}"
 
 
-def _split_range(text: str) -> tuple[str, str, str]:
-    """Begin, dash and end of a range whose dates may have dashes of their own."""
-    dashes = [place for place, character in enumerate(text) if character == "-"]
-    middle: int | None = None
-    if len(dashes) in (1, 5):
-        middle = dashes[len(dashes) // 2]
-    elif len(dashes) == 3 and text.startswith("-"):
-        middle = 0
-    elif len(dashes) == 3 and text.endswith("-"):
-        middle = len(text) - 1
-    return (text, "", "") if middle is None else (text[:middle], "-", text[middle + 1 :])
-
-
-def _date(asked: Attribute, text: str) -> str:
-    digits = text.strip().replace("-", "").replace("/", "").replace(".", "")
-    if not digits:
+def _date(asked: Attribute, text: str | None) -> str:
+    if text is None:
         return ""
-    written = _DATE.fullmatch(digits)
+    digits = re.sub(r"\D", "", text)
     try:
-        if written:
-            return f"{date(int(written[1]), int(written[2]), int(written[3])):%Y%m%d}"
-    except ValueError:
-        pass  # as 20200231: no such day, the same to say as for what is no date at all
-    raise InvalidValue(
+        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError as error:
+        raise _not_a_date(asked, text) from error
+    return digits
+
+
+def _not_a_date(asked: Attribute, text: str) -> InvalidValue:
+    return InvalidValue(
         f"{asked.keyword} {text!r} is not a date",
         "Write YYYYMMDD, YYYY-MM-DD, a range as 20200101-20201231, or today, yesterday, last-7-days.",
     )
 
 
-_CHECKS: Mapping[str, _Check] = {
-    "UI": _uids,
-    "DA": _dates,
-    "CS": _of_form(_CODE_STRING, "capital letters, digits, space and underscore, or * and ?"),
-    "IS": _of_form(_INTEGER, "a whole number"),
-    "US": _of_form(_INTEGER, "a whole number"),
-    "UL": _of_form(_INTEGER, "a whole number"),
-    "SS": _of_form(_INTEGER, "a whole number"),
-    "SL": _of_form(_INTEGER, "a whole number"),
-    "DS": _of_form(_DECIMAL, "a number"),
-    "FL": _of_form(_DECIMAL, "a number"),
-    "FD": _of_form(_DECIMAL, "a number"),
-    "TM": _of_form(_TIME, "a time as HHMMSS, or a range of times"),
-}
+def _times(asked: Attribute, text: str, _today: date) -> str:
+    if not _TIMES.fullmatch(text.strip()) or not re.search(r"\d", text):
+        raise InvalidValue(
+            f"{asked.keyword} {text!r} is not a time",
+            "Write HHMM, HHMMSS or HH:MM:SS, or a range as 0800-1200.",
+        )
+    return re.sub(r"[:\s]", "", text)
 
 
-def matches(name: str, asked: str, answered: str) -> bool:
-    """Whether an answer's value fits what was asked for.
-
-    Generous where the standard lets a PACS be: names and texts match whatever their case and accents, and in
-    any component group (PS3.4, C.2.2.2.1, C.2.2.2.4). What this refuses, no reading of the query can mean.
-
-    Parameters
-    ----------
-    name : str
-        Keyword or gggg,eeee.
-    asked : str
-        As of :func:`matching_value`.
-    answered : str
-        As the PACS returned it; several values joined by a backslash.
-    """
-    known = attribute(name)
-    if not asked.strip("*"):
-        return True
-    if known.vr in ("DA", "TM", "DT"):
-        return any(_in_range(asked, value.strip()) for value in answered.split("\\"))
-    if known.vr == "UI":
-        return not set(asked.split("\\")).isdisjoint(answered.split("\\"))
-    if known.vr in ("IS", "DS", "US", "UL", "SS", "SL", "FL", "FD"):
-        return any(_same_number(asked, value) for value in answered.split("\\"))
-    return _text_matches(known, asked, answered)
-
-
-def _in_range(asked: str, value: str) -> bool:
-    begin, dash, end = asked.partition("-")
-    value = value.replace(".", "") if len(value) == 10 else value
-    if not value:
-        return False
-    if not dash:
-        return value.startswith(begin) or begin.startswith(value)
-    return (not begin or value >= begin[: len(value)]) and (not end or value[: len(end)] <= end)
-
-
-def _same_number(asked: str, value: str) -> bool:
-    try:
-        return any(float(part) == float(value) for part in asked.split("\\"))
-    except ValueError:
-        return False
-
-
-def _text_matches(known: Attribute, asked: str, answered: str) -> bool:
-    values = answered.split("\\")
-    if known.vr == "PN":
-        values = [group for value in values for group in (value, *value.split("="))]
-    # LO and the like may hold the backslash as a letter, in ISO 2022 and where a site breaks the rule.
-    return any(
-        pattern.fullmatch(_plain(value)) for pattern in _patterns(asked) for value in (*values, answered)
+def _code_strings(asked: Attribute, text: str, today: date) -> str:
+    capitals = text.upper()
+    if capitals != text and all(_CODE_STRING.fullmatch(part) for part in capitals.split("\\")):
+        raise InvalidValue(f"{asked.keyword} {text!r} is not in capital letters", f"Write {capitals}.")
+    return _of_form(_CODE_STRING, "capital letters, digits, space and underscore, or * and ?")(
+        asked, text, today
     )
 
 
-@lru_cache(maxsize=64)
-def _patterns(asked: str) -> tuple[re.Pattern[str], ...]:
-    """One pattern for each of several values, and one for the whole."""
-    return tuple(_pattern(_plain(part)) for part in dict.fromkeys((asked, *asked.split("\\"))))
+_WHOLE, _NUMBER = "a whole number", "a number"
 
-
-def _pattern(asked: str) -> re.Pattern[str]:
-    # A bracket means nothing in DICOM. fnmatch's patterns are linear, however many wildcards there are.
-    return re.compile(fnmatch.translate(asked.replace("[", "[[]")))
-
-
-def _plain(text: str) -> str:
-    """Without case, accents, and the spaces and carets at the end that mean nothing."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold().strip().rstrip("^ ")
+_CHECKS: Mapping[str, _Check] = {
+    "AS": _of_form(_AGE, "an age as 034Y, 006M, 002W or 003D"),
+    "CS": _code_strings,
+    "DA": _dates,
+    "DS": _of_form(_DECIMAL, _NUMBER),
+    "DT": _of_form(_DATE_TIMES, "a date and time as 20200131120000, or a range of them"),
+    "FD": _binary(_DECIMAL, _NUMBER),
+    "FL": _binary(_DECIMAL, _NUMBER),
+    "IS": _of_form(_INTEGER, _WHOLE),
+    "TM": _times,
+    "UI": _uids,
+    **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV"), _binary(_INTEGER, _WHOLE)),
+}

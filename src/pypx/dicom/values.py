@@ -41,6 +41,10 @@ _KNOWN_VRS = _ENCODED_VRS | _ASCII_VRS | _BULK_VRS | _NUMBERS.keys() | {"AT"}
 #: take any byte for Latin-1; and a data set may name any codec that Python has, some of them slow.
 _CODECS = frozenset(python_encoding.values()) - {default_encoding}
 
+#: Latin-1 and its Turkish variant: UTF-8 looks like capital letters followed by signs there, which make no
+#: word. In other single-byte sets some words do look like UTF-8.
+_NEVER_LIKE_UTF_8 = frozenset({"latin_1", "iso_ir_148"})
+
 _ESCAPE = b"\x1b"
 
 #: Filters of warnings belong to the process: threads that set and restore them at once leave the wrong ones.
@@ -72,8 +76,8 @@ def _codecs(declared: tuple[str, ...]) -> tuple[str, ...]:
 def decode(value: bytes, encodings: list[str]) -> str:
     """Text of a data set in its declared character sets, else as UTF-8, else as Latin-1.
 
-    A PACS that declares one character set and sends another is common, and bytes beyond ASCII that are
-    valid UTF-8 are practically never anything else.
+    A PACS that declares one character set and sends another is common. Most often it says Latin-1 and sends
+    UTF-8, and bytes beyond ASCII that are valid UTF-8 are practically never Latin-1.
     """
     if _ESCAPE in value:
         text = _decode_code_extensions(value, encodings)
@@ -81,7 +85,8 @@ def decode(value: bytes, encodings: list[str]) -> str:
             return text
     elif value.isascii():
         return value.decode("ascii")
-    for encoding in (encodings[0], "utf-8"):
+    preferred = (encodings[0], "utf-8")
+    for encoding in reversed(preferred) if encodings[0] in _NEVER_LIKE_UTF_8 else preferred:
         try:
             return value.decode(encoding)
         except UnicodeDecodeError:

@@ -389,3 +389,59 @@ class OutputUnwritable(PypxError):
     code = "output-unwritable"
     cause = "Standard output is closed, or the filesystem that it goes to is full."
     cure = "Check where the output goes, and run the same command again."
+
+
+class CubeUnreachable(PypxError):
+    """CUBE does not answer: nothing listens, its name does not resolve, it is too slow or cut off."""
+
+    code = "cube-unreachable"
+    cause = "CUBE cannot be connected to, or stopped answering."
+    cure = "Check --CUBEURL and that CUBE is up; then run the same command again."
+
+
+class CubeRefused(PypxError):
+    """CUBE does not let us in, or not register (status 401 or 403)."""
+
+    code = "cube-refused"
+    cause = "User name or password of CUBE are wrong, or the user is not chris, who alone may register."
+    cure = "Check --CUBEusername and --CUBEuserpasswd, or the key in services/cube.json."
+
+
+class CubeFailed(PypxError):
+    """CUBE answered with a fault of its own (status 5xx), at every attempt."""
+
+    code = "cube-failed"
+    cause = "CUBE, or a proxy before it, has a fault of its own, or too much to do."
+    cure = "Ask CUBE's administrator; then run the same command again: what is registered stays."
+
+
+class CubeAnswer(PypxError):
+    """CUBE answered with something that is not understood."""
+
+    code = "cube-answer"
+    cause = "What answers at CUBE's URL is not the API of a CUBE, or its answers are broken on the way."
+    cure = "Check --CUBEURL, and what stands between here and CUBE."
+
+
+class RegistrationRejected(PypxError):
+    """CUBE does not take a registration (status 400), for the reason in the message."""
+
+    code = "registration-rejected"
+    cause = "CUBE found something wrong with what was to be registered."
+    cure = "The message says what; push the series again when it is about what is in storage."
+
+
+class NotInStorage(PypxError):
+    """What was to be registered is not in storage, or not it alone."""
+
+    code = "not-in-storage"
+    cause = "Files of a series are not in storage, or others are in its folder there."
+    cure = "Push the series again with px-push, then register it."
+
+
+class AttributeMissing(PypxError):
+    """An image lacks an attribute without which CUBE registers nothing."""
+
+    code = "attribute-missing"
+    cause = "PatientID, StudyDate or a UID is missing in the images, or cannot be used."
+    cure = "CUBE registers nothing without it; correct it where the images come from."

@@ -1,0 +1,171 @@
+"""What CUBE's API does for a registration, in both of its generations."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from pypx.cube import documents
+from pypx.cube.address import CubeAddress
+from pypx.cube.transport import Reply, Transport
+from pypx.errors import CubeAnswer, CubeRefused, RegistrationRejected
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT = 120.0
+DEFAULT_RETRIES = 3
+
+#: Items that a page of a search is asked to hold.
+_PAGE = 1000
+
+#: What can be in a header.
+_TOKEN = re.compile(r"[!-~]{1,400}")
+
+_HAS_NO_TOKENS = (requests.codes.not_found, requests.codes.method_not_allowed)
+
+
+class Interface(enum.Enum):
+    """The two ways to register; the value is the link relation in the root of the API."""
+
+    SERIES = "pacsseries"
+    FILE = "pacsfiles"
+
+
+#: Where each is, below the root of the API.
+_PLACES = {Interface.SERIES: "pacs/series/", Interface.FILE: "pacsfiles/"}
+
+
+class Cube:
+    """A CUBE whose interface is known; a context manager. May be used by several threads.
+
+    Use :meth:`connect`. Every method raises CubeUnreachable, CubeFailed, CubeRefused or CubeAnswer when
+    CUBE does not do its part.
+    """
+
+    def __init__(self, transport: Transport, interface: Interface) -> None:
+        self._transport = transport
+        self.interface = interface
+
+    @classmethod
+    def connect(
+        cls, address: CubeAddress, timeout: float = DEFAULT_TIMEOUT, retries: int = DEFAULT_RETRIES
+    ) -> Self:
+        """Sign in, and find out which way to register this CUBE has.
+
+        Parameters
+        ----------
+        address : CubeAddress
+        timeout : float
+            Seconds for an answer; CUBE itself waits up to 30 s for files to come to be in its storage.
+        retries : int
+            How often a request is made again that failed for a reason that may pass.
+        """
+        transport = Transport(address, timeout, retries)
+        try:
+            _sign_in(transport, address)
+            interface = _interface(transport)
+        except BaseException:
+            transport.close()
+            raise
+        logger.info("CUBE at %s registers once a %s", address.url, interface.name.lower())
+        return cls(transport, interface)
+
+    def close(self) -> None:
+        """Give up connections; requests that wait to be made again give up."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def register(self, fields: Mapping[str, Any]) -> None:
+        """Register a series or a file, as the interface has it.
+
+        Parameters
+        ----------
+        fields : mapping
+            As :func:`pypx.cube.fields.fields_of` gives them, with the path.
+
+        Raises
+        ------
+        RegistrationRejected
+            When CUBE does not take it. It may be registered already: see the searches.
+        """
+        reply = self._transport.post(_PLACES[self.interface], fields)
+        if not reply.is_done:
+            raise RegistrationRejected(f"CUBE at {self._transport.url} rejects it: {reply.message}")
+
+    def has_series(self, series_uid: str, pacs_name: str) -> bool:
+        """Whether a series is registered for a PACS, where the interface is that of series."""
+        return any(
+            item.get("pacs_identifier") == pacs_name
+            for item in self._search(series_uid)
+            if item.get("SeriesInstanceUID", series_uid) == series_uid
+        )
+
+    def files(self, series_uid: str) -> frozenset[str]:
+        """The names of the files of a series that are registered, where the interface is that of files."""
+        return frozenset(str(item["fname"]) for item in self._search(series_uid) if "fname" in item)
+
+    def _search(self, series_uid: str) -> Iterator[Mapping[str, Any]]:
+        """What is registered of a series, page after page."""
+        place = _PLACES[self.interface] + "search/"
+        offset = 0
+        while True:
+            reply = self._transport.get(
+                place, {"SeriesInstanceUID": series_uid, "limit": _PAGE, "offset": offset}
+            )
+            found = documents.items(_page(reply, self._transport.url))
+            yield from found
+            if not found or "next" not in documents.links(reply.document):
+                return
+            offset += len(found)
+
+
+def _sign_in(transport: Transport, address: CubeAddress) -> None:
+    """Get a token. CUBE takes the password with each request, too, and is slow to check it each time."""
+    said = {"username": address.username, "password": address.password}
+    reply = transport.post("auth-token/", said, authenticated=False)
+    if reply.status in _HAS_NO_TOKENS:
+        return
+    if not reply.is_done:
+        raise CubeRefused(f"CUBE at {address.url} does not know this user name and password")
+    token = reply.document.get("token") if isinstance(reply.document, dict) else None
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise CubeAnswer(f"{address.url} gives no token where one is due")
+    transport.use_token(token)
+
+
+def _interface(transport: Transport) -> Interface:
+    links = documents.links(_page(transport.get(""), transport.url))
+    # The current API has a link to files, too, and does not let anybody register them.
+    for interface in (Interface.SERIES, Interface.FILE):
+        if interface.value in links:
+            return interface
+    raise CubeAnswer(
+        f"{transport.url} has no link to series or files of PACS",
+        "Check --CUBEURL: it must be the root of CUBE's API, such as https://cube.example.org/api/v1/.",
+    )
+
+
+def _page(reply: Reply, url: str) -> object:
+    if reply.status == requests.codes.not_found:
+        raise CubeAnswer(
+            f"{url} has no such page",
+            "Check --CUBEURL: it must be the root of CUBE's API, such as https://cube.example.org/api/v1/.",
+        )
+    if not reply.is_done:
+        raise CubeAnswer(f"CUBE at {url} does not answer a search: {reply.message}")
+    if not documents.is_page(reply.document):
+        raise CubeAnswer(f"{url} answers with JSON that is not CUBE's")
+    return reply.document

@@ -198,7 +198,7 @@ class _SeriesQueries:
     def answered(self, jobs: int) -> Answered:
         uids = list(self._queries)
         jobs = max(1, min(jobs, len(uids) // _STUDIES_A_JOB))
-        logger.info("Asking for the series of %d studies (associations side by side: %d)", len(uids), jobs)
+        logger.info("Asking for their series; studies: %d, associations: %d", len(uids), jobs)
         work = [self._part(uids[place::jobs]) for place in range(jobs)]
         for _ in side_by_side(self._caller.processes, jobs, work):
             pass

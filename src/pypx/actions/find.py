@@ -120,14 +120,19 @@ def find(request: FindRequest, progress: Progress = ignore_progress) -> Found:
         request = _with_study_uids(request, caller)
         logger.info("Asking %s for studies by %s", request.node, _keys(request.study_matching()))
         studies = ask_studies(caller, request.study_query(), request.limit, progress)
+        logger.debug("By hand: %s", _typed(request, request.study_query()))
         series = None
         if studies.values[""] and _goes_on(request, studies):
             series = ask_series(caller, studies.values[""], request.series_query, request.jobs, progress)
     found = _found(request, studies, series)
     for note in found.notes:
         logger.warning("%s", note)
-    logger.info("Found %d studies and %d series", len(found.studies), len(found.series))
+    logger.info("Studies found: %d, series: %d", len(found.studies), len(found.series))
     return found
+
+
+def _typed(request: FindRequest, query: Query) -> str:
+    return findscu.typed(request.binaries.path("findscu"), request.node, query)
 
 
 def _keys(matching: Mapping[str, str]) -> str:
@@ -191,14 +196,13 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
         notes.append("The PACS says that it does not support all keys of the query.")
     if request.study_only:
         whole = [FoundStudy(study.values) for study in whole]
-    binary = request.binaries.path("findscu")
     a_study = studies.values[""][0]["StudyInstanceUID"] if series else ""
     return Found(
         tuple(whole),
         _tags(whole),
         request.arguments,
-        findscu.typed(binary, request.node, request.study_query()),
-        findscu.typed(binary, request.node, request.series_query(a_study)) if series else "",
+        _typed(request, request.study_query()),
+        _typed(request, request.series_query(a_study)) if series else "",
         (series.returncode if series else 0) or studies.returncode,
         tuple(notes),
         studies.error or (series.error if series else None),

@@ -105,18 +105,56 @@ def _count(text: str) -> int | None:
 
 def to_json(found: Found) -> dict[str, Any]:
     """The find's JSON document."""
-    document: dict[str, Any] = {
+    studies = [_study_json(found, index, study) for index, study in enumerate(found.studies)]
+    return {**_head(found), "data": studies, **_tail(found)}
+
+
+def json_pieces(found: Found, indent: int | None = None) -> Iterator[str]:
+    """The text of :func:`to_json`, a study at a time: memory does not grow with a second form of all of it.
+
+    Parameters
+    ----------
+    found : Found
+    indent : int or None
+        Spaces a level; None for all on one line.
+    """
+    line, margin = ("\n", " " * indent) if indent else ("", "")
+    separator = "," + (line or " ")
+    yield "{" + line
+    for name, value in _head(found).items():
+        yield f"{margin}{_member_text(name, value, indent)}{separator}"
+    yield f'{margin}"data": ['
+    for index, study in enumerate(found.studies):
+        text = json.dumps(_study_json(found, index, study), ensure_ascii=False, indent=indent)
+        yield (separator if index else line) + _indented(text, 2 * margin)
+    yield (line + margin if found.studies else "") + "]"
+    for name, value in _tail(found).items():
+        yield f"{separator}{margin}{_member_text(name, value, indent)}"
+    yield f"{line}}}"
+
+
+def _member_text(name: str, value: object, indent: int | None) -> str:
+    text = json.dumps({name: value}, ensure_ascii=False, indent=indent)
+    return text[1:-1].strip()
+
+
+def _indented(text: str, margin: str) -> str:
+    # Not textwrap.indent: it takes letters for line breaks that stand within values.
+    return margin + text.replace("\n", f"\n{margin}") if margin else text
+
+
+def _head(found: Found) -> dict[str, Any]:
+    return {
         "status": "error" if found.error else "success",
         "command": found.command,
         "returncode": found.returncode,
         "args": dict(found.arguments),
-        "data": [_study_json(found, index, study) for index, study in enumerate(found.studies)],
     }
-    if found.notes:
-        document["notes"] = list(found.notes)
-    if found.error:
-        document["error"] = found.error.to_json()
-    return document
+
+
+def _tail(found: Found) -> dict[str, Any]:
+    tail: dict[str, Any] = {"notes": list(found.notes)} if found.notes else {}
+    return {**tail, "error": found.error.to_json()} if found.error else tail
 
 
 def _study_json(found: Found, index: int, study: FoundStudy) -> dict[str, Any]:

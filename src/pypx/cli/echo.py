@@ -8,6 +8,7 @@ import click
 
 from pypx.cli import edge, terminal
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.cli.types import Seconds
 
 EXAMPLES = """
 px-echo pacs.example.org:ORTHANC:4242
@@ -22,7 +23,7 @@ px-echo pacs.example.org:ORTHANC:4242 --json | jq .data.seconds
 @click.option(
     "--timeout",
     "timeout",
-    type=click.FloatRange(0.1),
+    type=Seconds(),
     default=15.0,
     show_default=True,
     metavar="S",

@@ -11,16 +11,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import click
 
 from pypx import __version__
 from pypx.cli import terminal
-from pypx.errors import InternalError, Interrupted, PypxError, UsageError
+from pypx.cli.json_arguments import take_json_arguments
+from pypx.errors import InternalError, Interrupted, OutputUnwritable, PypxError, UsageError
 
 
 class Tool(click.Command):
@@ -46,7 +47,7 @@ class Tool(click.Command):
                 metavar="JSON",
                 expose_value=False,
                 is_eager=True,
-                callback=_take_json_arguments,
+                callback=take_json_arguments,
                 help='Options as one JSON object, {"option": value}; the command line wins.',
             ),
             click.Option(
@@ -87,33 +88,6 @@ def _synopsis(context: click.Context) -> str:
     return f"{context.get_usage()}\n\n{summary}"
 
 
-def _take_json_arguments(context: click.Context, parameter: click.Parameter, text: str | None) -> None:
-    """Make the members of ``--JSONargs`` the defaults of the options that bear their names."""
-    if text is None:
-        return
-    try:
-        members = json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(f"not JSON ({error}).", context, parameter) from error
-    if not isinstance(members, dict):
-        raise click.BadParameter('a JSON object is needed: {"option": value}.', context, parameter)
-    known = {
-        name.lstrip("-"): option
-        for option in context.command.params
-        if isinstance(option, click.Option) and option.expose_value
-        for name in option.opts
-    }
-    defaults: dict[str, Any] = {}
-    for name, value in members.items():
-        option = known.get(name)
-        if option is None or option.name is None:
-            possibilities = [f"--{close}" for close in _nearest(name, known)]
-            raise click.NoSuchOption(f"--{name}", possibilities=possibilities, ctx=context)
-        if value is not None:
-            defaults[option.name] = value if option.multiple else _as_option_value(value)
-    context.default_map = {**(context.default_map or {}), **defaults}
-
-
 def _keep_debug(context: click.Context, parameter: click.Parameter, directory: str | None) -> None:
     """Keep the log, and the JSON when it is there, in files of this run's own."""
     if directory is None:
@@ -131,49 +105,47 @@ def _keep_debug(context: click.Context, parameter: click.Parameter, directory: s
     context.obj = stem.with_suffix(".json")
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> list[str]:
-    from difflib import get_close_matches
-
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    return [by_lower[match] for match in get_close_matches(name.lower(), by_lower)]
-
-
-def _as_option_value(value: Any) -> Any:
-    if isinstance(value, list):
-        return ",".join(str(item) for item in value)
-    return json.dumps(value) if isinstance(value, dict) else value
-
-
 def run(tool: Tool, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a console script to its end and exit with its status.
 
     The command's function returns its exit status, or None for 0. Whatever it started is ended before
     this returns, since SIGTERM unwinds the stack just as Ctrl-C does.
     """
-    name = tool.name or "pypx"
+    terminal.open_missing_streams()
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_status(tool, tool.name or "pypx", arguments))
+
+
+def _status(tool: Tool, name: str, arguments: Sequence[str] | None) -> int:
     try:
         status = tool.main(args=_arguments(arguments), prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
+        return status or 0
     except click.exceptions.Exit as stop:
-        status = stop.exit_code
+        return stop.exit_code
     except click.ClickException as error:
-        error.show()
-        status = error.exit_code
+        terminal.say(name, f"{error.format_message()} See {name} --help.")
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort, Interrupted):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         terminal.say(name, "interrupted; what is done is kept, the same command goes on from there.")
-        status = Interrupted.exit_status
+        return Interrupted.exit_status
     except BrokenPipeError:
         # Whoever read our output has enough, as in `px-find … | head`.
-        sys.stderr.close()
-        status = 1
+        terminal.give_up_stdout()
+        return 1
     except PypxError as error:
         fail(name, error)
-        status = error.exit_status
+        return error.exit_status
     except Exception as error:
+        if terminal.is_of_stdout(error):
+            terminal.give_up_stdout()
+            unwritable = OutputUnwritable(f"The result cannot be written to standard output ({error})")
+            terminal.say(name, f"{unwritable.message}. {unwritable.hint}")
+            return unwritable.exit_status
         logging.getLogger("pypx").debug("internal error", exc_info=True)
         fail(name, InternalError(f"{type(error).__name__}: {error}"))
-        status = InternalError.exit_status
-    sys.exit(status or 0)
+        return InternalError.exit_status
 
 
 def _arguments(arguments: Sequence[str] | None) -> list[str]:
@@ -187,18 +159,52 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def fail(tool: str, error: PypxError) -> None:
     """Say what went wrong as one sentence on stderr, and as JSON on stdout where a program reads it."""
     terminal.say(tool, f"{error.message}. {error.hint}".rstrip())
-    if not sys.stdout.isatty() and not isinstance(error, UsageError):
-        write_json({"status": "error", "error": error.to_json()})
+    if isinstance(error, UsageError):
+        return
+    document = {"status": "error", "error": error.to_json()}
+    try:
+        if sys.stdout.isatty():
+            _keep_json(_of_value(document))
+        else:
+            write_json(document)
+    except OSError:
+        # It has been said already.
+        terminal.give_up_stdout()
+
+
+#: From the indentation (None for a document on one line) to the pieces of a JSON document.
+JsonPieces: TypeAlias = Callable[[int | None], Iterable[str]]
 
 
 def write_json(value: object) -> None:
     """One JSON document on stdout, readable where a person looks at it."""
+    write_json_pieces(_of_value(value))
+
+
+def write_json_pieces(pieces: JsonPieces, shown: bool = True) -> None:
+    """As :func:`write_json`, for a document that is not held as a whole.
+
+    Parameters
+    ----------
+    pieces : callable
+    shown : bool
+        False where a person is shown something else: then it is only kept for ``--debugToDir``.
+    """
+    _keep_json(pieces)
+    if shown:
+        terminal.write_pieces(pieces(2 if sys.stdout.isatty() else None))
+
+
+def _of_value(value: object) -> JsonPieces:
+    return lambda indent: [json.dumps(value, ensure_ascii=False, indent=indent)]
+
+
+def _keep_json(pieces: JsonPieces) -> None:
     context = click.get_current_context(silent=True)
     if context and isinstance(context.obj, Path):
         descriptor = os.open(context.obj, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as kept:
-            json.dump(value, kept, ensure_ascii=False, indent=2)
-    terminal.write_stdout(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as kept:
+            kept.writelines(pieces(2))
 
 
 def output_is_json(asked: bool) -> bool:

@@ -10,7 +10,8 @@ import click
 from pypx.cli import edge, terminal
 from pypx.cli.options import catalogue_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
-from pypx.cli.query import matching_of, query_options
+from pypx.cli.query import matching_of, query_options, returning_of
+from pypx.cli.types import Seconds
 
 EXAMPLES = """
 px-find pacs.example.org:ORTHANC:4242 --PatientID 7654321
@@ -28,7 +29,9 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
 @click.option(
     "--QueryReturnTags", "QueryReturnTags", metavar="A,B", help="Attributes to ask for beside the usual ones."
 )
-@click.option("--limit", "limit", type=click.IntRange(1), metavar="N", help="Stop after so many studies.")
+@click.option(
+    "--limit", "limit", type=click.IntRange(1, 1_000_000), metavar="N", help="Stop after so many studies."
+)
 @click.option(
     "--jobs",
     "jobs",
@@ -41,7 +44,7 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
 @click.option(
     "--timeout",
     "timeout",
-    type=click.FloatRange(0.1),
+    type=Seconds(),
     default=120.0,
     show_default=True,
     metavar="S",
@@ -56,14 +59,14 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     At a terminal the answer is a report; piped, or with --json, it is JSON for the other tools.
     """
     from pypx.actions.find import FindRequest, find
+    from pypx.actions.found import json_pieces
     from pypx.cli.progress import progress_bar
 
     terminal.show_log("px-find", verbosity)
-    tags = [name.strip() for name in (options["QueryReturnTags"] or "").split(",") if name.strip()]
     request = FindRequest(
         node=node_of(options),
         matching=matching_of(options),
-        returning=tags,
+        returning=returning_of(options),
         study_only=options["StudyOnly"],
         limit=options["limit"],
         jobs=options["jobs"],
@@ -73,15 +76,13 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     )
     with progress_bar() as progress:
         found = find(request, progress)
-    if edge.output_is_json(json):
-        from pypx.actions.found import to_json
-
-        edge.write_json(to_json(found))
-    elif found.studies:
+    as_json = edge.output_is_json(json)
+    edge.write_json_pieces(lambda indent: json_pieces(found, indent), shown=as_json)
+    if not as_json and found.studies:
         from pypx.cli.report import show_report
 
         show_report([found])
-    else:
+    elif not as_json and not found.error:
         sys.stderr.write("No study matches.\n")
     if found.error:
         terminal.say("px-find", f"{found.error.message}. {found.error.hint}")

@@ -11,6 +11,7 @@ import click
 from pypx.cli import edge, terminal
 from pypx.cli.options import catalogue_options, template_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.cli.types import Seconds
 from pypx.errors import NothingFound, UsageError
 from pypx.printable import printable
 
@@ -66,7 +67,7 @@ px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2
 @click.option(
     "--timeout",
     "timeout",
-    type=click.FloatRange(0.1),
+    type=Seconds(),
     default=60.0,
     show_default=True,
     metavar="S",

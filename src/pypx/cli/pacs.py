@@ -80,7 +80,7 @@ def node_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None = No
             "Name it as host:AEC:port, by --PACS KEY, or with --serverIP, --serverPort and --aec.",
         )
     try:
-        port = int(known["serverPort"])
+        port = int(str(known["serverPort"]))
     except ValueError as error:
         raise UsageError(f"{known['serverPort']!r} is not a port", "A port is a number.") from error
     return Node(str(known["serverIP"]), port, str(known["aec"]), str(calling))

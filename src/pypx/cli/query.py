@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
+
+#: The comma of a tag does not end it.
+_TAG_OR_WORD = re.compile(r"\s*\(?[0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)?\s*(?=,|$)|[^,]+")
 
 #: Query option to what its help says; the option's name is the attribute's keyword.
 QUERY_OPTIONS: Mapping[str, str] = {
@@ -64,3 +68,16 @@ def matching_of(options: Mapping[str, Any]) -> dict[str, str]:
             )
         given[attribute(name.strip()).keyword] = value
     return {name: matching_value(name, value, today) for name, value in given.items()}
+
+
+def returning_of(options: Mapping[str, Any]) -> list[str]:
+    """The keywords that ``--QueryReturnTags A,B`` asks for; a tag gggg,eeee may stand among them.
+
+    Raises
+    ------
+    InvalidValue, UnknownAttribute
+    """
+    from pypx.dicom.matching import returned_attribute
+
+    names = _TAG_OR_WORD.findall(options.get("QueryReturnTags") or "")
+    return [returned_attribute(name.strip()).keyword for name in names if name.strip()]

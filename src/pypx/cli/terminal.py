@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -15,15 +17,55 @@ from pypx.printable import printable, printable_text
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
+#: What the operating system says of an output that takes nothing.
+_TAKES_NOTHING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EBADF, errno.EIO, errno.EFBIG})
+
+
+def open_missing_streams() -> None:
+    """Put /dev/null where stdin, stdout or stderr were closed, as in ``px-find … >&-``.
+
+    Else the next file that is opened would get their number, and what is meant for a person would go there.
+    Of the one for stdout nothing can be written, so that nobody takes a lost result for a good one.
+    """
+    for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)
+    sys.stdin = sys.stdin or os.fdopen(0, "r")
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+def give_up_stdout() -> None:
+    """Let what is yet to be written to stdout go nowhere; Python would try again at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
+def is_of_stdout(error: Exception) -> bool:
+    """Whether this is what stdout says when it takes nothing; of a file, the name would be there."""
+    return isinstance(error, OSError) and error.errno in _TAKES_NOTHING and error.filename is None
+
+
 def write_stdout(text: str) -> None:
     """Write a report or JSON to stdout; spelled out where a terminal would read it.
 
     Callers that colour their output make each value printable before they do, and use
     :func:`sys.stdout.write`.
     """
+    write_pieces([text])
+
+
+def write_pieces(pieces: Iterable[str]) -> None:
+    """As :func:`write_stdout`, for a text that is not held as a whole."""
     accept_any_character(sys.stdout)
-    sys.stdout.write(printable_text(text) if sys.stdout.isatty() else text)
-    if not text.endswith("\n"):
+    is_terminal = sys.stdout.isatty()
+    last = ""
+    for last in pieces:
+        sys.stdout.write(printable_text(last) if is_terminal else last)
+    if not last.endswith("\n"):
         sys.stdout.write("\n")
     sys.stdout.flush()
 
@@ -40,8 +82,11 @@ def accept_any_character(stream: TextIO) -> None:
 
 def say(tool: str, text: str) -> None:
     """One sentence on stderr, with the tool's name before it."""
-    sys.stderr.write(f"{tool}: {printable(text)}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"{tool}: {printable(text)}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass  # nobody listens
 
 
 def wants_colour(stream: TextIO) -> bool:

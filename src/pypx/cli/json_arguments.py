@@ -1,0 +1,69 @@
+"""``--JSONargs``: options as one JSON object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+
+def take_json_arguments(context: click.Context, parameter: click.Parameter, text: str | None) -> None:
+    """Make the members of ``--JSONargs`` the defaults of the options that bear their names."""
+    if text is None:
+        return
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"not JSON ({error}).", context, parameter) from error
+    if not isinstance(members, dict):
+        raise click.BadParameter('a JSON object is needed: {"option": value}.', context, parameter)
+    known = {
+        name.lstrip("-"): option
+        for option in context.command.params
+        if isinstance(option, click.Option) and option.expose_value
+        for name in option.opts
+    }
+    defaults: dict[str, Any] = {}
+    for name, value in members.items():
+        option = known.get(name)
+        if option is None or option.name is None:
+            possibilities = [f"--{close}" for close in _nearest(name, known)]
+            raise click.NoSuchOption(f"--{name}", possibilities=possibilities, ctx=context)
+        if value is None:
+            continue
+        try:
+            defaults[option.name] = _several(value) if option.multiple else _one(value, option.is_flag)
+        except TypeError as error:
+            raise click.BadParameter(f"{name} cannot be {json.dumps(value)}.", context, parameter) from error
+    context.default_map = {**(context.default_map or {}), **defaults}
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> list[str]:
+    from difflib import get_close_matches
+
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    return [by_lower[match] for match in get_close_matches(name.lower(), by_lower)]
+
+
+def _several(value: Any) -> list[str]:
+    """The values of an option that may be given several times."""
+    if isinstance(value, dict):
+        return [f"{name}={_scalar(member)}" for name, member in value.items()]
+    return [_scalar(member) for member in value] if isinstance(value, list) else [_scalar(value)]
+
+
+def _one(value: Any, is_flag: bool) -> Any:
+    """The value of an option as a person would have typed it."""
+    if is_flag:
+        return value if isinstance(value, bool) else _scalar(value)
+    if isinstance(value, list):
+        return ",".join(_scalar(member) for member in value)
+    return json.dumps(value) if isinstance(value, dict) else _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

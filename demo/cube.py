@@ -127,13 +127,15 @@ class Cube(WebServer):
             return self._said(asked, 404, "There is no such page.")
         if _place(asked) == "auth-token/" and asked.method == "POST" and self.offers_tokens:
             return self._give_token(asked)
+        todo = answers.get((asked.method, _place(asked)))
+        known = {place for _, place in answers} | {_FILES[self.interface]}
+        if todo is None and _place(asked) not in known:
+            return self._said(asked, 404, "There is no such page.")
         user = self._user(asked)
         if user is None:
             return self._said(asked, 401, "The credentials are wrong, or there are none.")
-        todo = answers.get((asked.method, _place(asked)))
         if todo is None:
-            known = {place for _, place in answers} | {_FILES[self.interface]}
-            return self._said(asked, 405 if _place(asked) in known else 404, "That cannot be done here.")
+            return self._said(asked, 405, "That cannot be done here.")
         if asked.method == "POST" and user != CHRIS:
             return self._said(asked, 403, "Only the user chris may do that.")
         return todo(asked)

@@ -73,8 +73,8 @@ def _checked(url: str) -> str:
         _refuse("does not start with http:// or https:// and a host")
     if not _HOST.fullmatch(parts.hostname) or not _PATH.fullmatch(parts.path):
         _refuse("has a host or path that cannot be")
-    if parts.query or parts.fragment:
-        _refuse("has something after its path")
+    if parts.query or parts.fragment or not url.strip().isprintable():
+        _refuse("has something after its path, or characters that are none")
     path = f"{parts.path.rstrip('/')}/" if parts.path.strip("/") else _API
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"

@@ -135,7 +135,11 @@ class Cube:
 def _sign_in(transport: Transport, address: CubeAddress) -> None:
     """Get a token. CUBE takes the password with each request, too, and is slow to check it each time."""
     said = {"username": address.username, "password": address.password}
-    reply = transport.post("auth-token/", said, authenticated=False)
+    try:
+        reply = transport.post("auth-token/", said, authenticated=False)
+    except CubeRefused:
+        # Wrong credentials are another answer; something before CUBE wants some of its own.
+        return
     if reply.status in _HAS_NO_TOKENS:
         return
     if not reply.is_done:

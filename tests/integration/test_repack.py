@@ -300,7 +300,7 @@ def test_a_lost_catalogue_is_made_anew_from_the_tree(basemount, files, tmp_path)
     before = (
         fingerprint(basemount),
         packed.instances(basemount),
-        packed.rows(basemount, "select * from folder"),
+        packed.rows(basemount, "select * from folder order by name"),
     )
     shutil.rmtree(basemount / "log")
     ran = repack(basemount, "-p", basemount / "data", "--recursive", "--cleanup")
@@ -308,10 +308,26 @@ def test_a_lost_catalogue_is_made_anew_from_the_tree(basemount, files, tmp_path)
     after = (
         fingerprint(basemount),
         packed.instances(basemount),
-        packed.rows(basemount, "select * from folder"),
+        packed.rows(basemount, "select * from folder order by name"),
     )
     assert after == before
     packed.assert_catalogue_is_exact(basemount)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_lost_catalogue_is_made_anew_from_a_tree_that_other_templates_named(basemount, files, tmp_path):
+    for patient in ("A/B", "A_B"):
+        Study(patient).series(1, 2).write(tmp_path / "source")
+    changed(files[0], tmp_path / "source" / "zz.dcm", PatientComments="added later")
+    templates = ("--rootDirTemplate", "%PatientID", "--imageTemplate", "%Modality.dcm")
+    assert counts(repack(basemount, "-p", files[0].parent, *templates)) == {"stored": 24, "conflicts": 1}
+    before = fingerprint(basemount), packed.rows(basemount, "select * from folder order by name")
+    shutil.rmtree(basemount / "log")
+    ran = repack(basemount, "-p", basemount / "data", "--recursive", "--cleanup")
+    assert counts(ran) == {"stored": 24, "conflicts": 1}
+    packed.assert_catalogue_is_exact(basemount)
+    assert (fingerprint(basemount), packed.rows(basemount, "select * from folder order by name")) == before
+    assert counts(repack(basemount, "-p", basemount / "data", "--recursive")) == {"duplicates": 25}
 
 
 def test_cleanup_of_the_tree_itself_removes_nothing_however_it_is_reached(basemount, files, tmp_path):

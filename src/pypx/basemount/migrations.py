@@ -36,7 +36,20 @@ STEPS = (
     Step(
         2,
         "the JSON tables of releases before 4, as they were imported",
-        ("CREATE TABLE document (path TEXT NOT NULL PRIMARY KEY, content TEXT DEFAULT '' NOT NULL)",),
+        (
+            "CREATE TABLE document (owner TEXT NOT NULL, path TEXT NOT NULL, "
+            "content TEXT DEFAULT '' NOT NULL, "
+            "PRIMARY KEY (owner, path))",
+        ),
+    ),
+    Step(
+        3,
+        "the folders that series have in storage",
+        (
+            'CREATE TABLE storage_folder (target TEXT NOT NULL, "SeriesInstanceUID" TEXT NOT NULL, '
+            "folder TEXT DEFAULT '' NOT NULL, PRIMARY KEY (target, \"SeriesInstanceUID\"))",
+            "CREATE UNIQUE INDEX storage_folder_by_name ON storage_folder (target, folder)",
+        ),
     ),
 )
 

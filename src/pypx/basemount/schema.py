@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
 #: Written into the catalogue; raised, and a step added to the migrations, with every change of the tables.
-VERSION = 2
+VERSION = 3
 
 #: What tells one patient as described from another, in the order that the key is made of.
 PATIENT_ATTRIBUTES = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
@@ -124,5 +124,10 @@ Index("event_by_study", event.c.StudyInstanceUID)
 #: Which patient's a directory at the top of data/ is, where its name is made from the PatientID.
 folder = Table("folder", metadata, _key("name"), _text("PatientID"))
 
-#: The JSON tables of releases before 4 as they were imported: path in their tree, and what stood there.
-document = Table("document", metadata, _key("path"), _text("content"))
+#: The JSON tables of releases before 4 as they were imported: whose each is (a patient, study or series), its
+#: path in their tree, and what stood there.
+document = Table("document", metadata, _key("owner"), _key("path"), _text("content"))
+
+#: Where the files of a series are in a storage: one folder a series, and one series a folder.
+storage_folder = Table("storage_folder", metadata, _key("target"), _key("SeriesInstanceUID"), _text("folder"))
+Index("storage_folder_by_name", storage_folder.c.target, storage_folder.c.folder, unique=True)

@@ -39,12 +39,13 @@ _Value = TypeVar("_Value")
 class Catalogue:
     """The catalogue of one BASEMOUNT; it comes to be when something is first written into it.
 
-    Use :meth:`open`. May be used by several threads.
+    Use :meth:`open`. May be used by several threads. What is rarely asked stands in modules of its own beside
+    this one, on its ``database``.
     """
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-        self._insert = _insert_of(database.dialect)
+        self.database = database
+        self.insert = _insert_of(database.dialect)
 
     @classmethod
     def open(cls, basemount: Basemount, wait: float = 30.0) -> Catalogue:
@@ -73,7 +74,7 @@ class Catalogue:
         return cls(Database(basemount.log / FILE_NAME, wait))
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     def __enter__(self) -> Catalogue:
         return self
@@ -91,9 +92,9 @@ class Catalogue:
     def held_counts(self, series_uids: Collection[str]) -> dict[str, int]:
         """How many instances (distinct SOP Instance UIDs) of each series are held; 0 for one not known."""
         counts = dict.fromkeys(series_uids, 0)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             if connection:
-                for chunk in _chunks(counts):
+                for chunk in chunks(counts):
                     counts.update(series_records.packed(connection, chunk))
         return counts
 
@@ -101,39 +102,40 @@ class Catalogue:
         """The SOP Instance UIDs that are held of a series."""
         table = schema.instance.c
         query = select(table.SOPInstanceUID).where(table.SeriesInstanceUID == series_uid).distinct()
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return set(connection.scalars(query)) if connection else set()
 
     def held(self, sop_uids: Collection[str]) -> dict[str, list[HeldInstance]]:
         """What is held under these SOP Instance UIDs, the first content of each before its variants."""
         found: dict[str, list[HeldInstance]] = {}
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             if connection:
-                for chunk in _chunks(sop_uids):
+                for chunk in chunks(sop_uids):
                     for one in _held(connection, chunk):
                         found.setdefault(one.sop_uid, []).append(one)
         return found
 
     def series_of_study(self, study_uid: str) -> tuple[str, ...]:
         """The series of a study of which there is an instance or an event: their UIDs, by SeriesNumber."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return tuple(series_records.of_study(connection, study_uid)) if connection else ()
 
     def series_status(self, series_uids: Collection[str]) -> dict[str, SeriesRecord]:
         """What is known of each of these series, those left out of which there is nothing."""
         records: dict[str, SeriesRecord] = {}
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             if connection:
-                for chunk in _chunks(series_uids):
+                for chunk in chunks(series_uids):
                     records.update(series_records.gather(connection, chunk))
         return records
 
     def record(self, events: Iterable[Event]) -> None:
         """Write down what happened to series."""
         happened = [rows.of_event(event) for event in events]
+        happened.sort(key=lambda row: (row["SeriesInstanceUID"], row["kind"], row["time"], row["target"]))
         if happened:
-            with self._database.writing() as connection:
-                self._put(connection, schema.event, happened)
+            with self.database.writing() as connection:
+                self.put(connection, schema.event, happened)
 
     def add(
         self,
@@ -164,22 +166,32 @@ class Catalogue:
             return set()
         # Sorted, so that two processes never wait for each other's rows in a circle.
         ordered = sorted(instances, key=lambda instance: instance.key)
-        with self._database.writing() as connection:
-            self._describe(connection, ordered)
-            new = self._put(connection, schema.instance, [rows.of_instance(each) for each in ordered])
+        with self.database.writing() as connection:
+            self._describe(connection, (instance.values for instance in ordered))
+            new = self.put(connection, schema.instance, [rows.of_instance(each) for each in ordered])
             keys = {(row["SOPInstanceUID"], row["variant"]) for row in new}
-            damaged = self._put(
-                connection, schema.quarantined, [rows.of_quarantined(file) for file in quarantined]
-            )
+            files = sorted(quarantined, key=lambda file: file.name)
+            damaged = self.put(connection, schema.quarantined, [rows.of_quarantined(file) for file in files])
             names = {row["name"] for row in damaged}
             arrivals = rows.of_arrivals(
                 [instance for instance in ordered if instance.key in keys],
                 [file for file in quarantined if file.name in names],
             )
-            self._put(connection, schema.event, list(arrivals))
+            self.put(connection, schema.event, list(arrivals))
             for instance in sorted(restored, key=lambda instance: instance.key):
                 _replace(connection, instance)
         return keys
+
+    def describe(self, described: Iterable[Mapping[str, str]]) -> None:
+        """Write down what is said of patients, studies and series, as far as it is not known yet.
+
+        Parameters
+        ----------
+        described : iterable of mapping
+            Keyword to text; of each series at least its UID and that of its study.
+        """
+        with self.database.writing() as connection:
+            self._describe(connection, described)
 
     def claim_folders(self, claims: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Make directories at the top of data/ their patients', as far as they are nobody else's.
@@ -195,22 +207,21 @@ class Catalogue:
             Those claims whose directory is the patient's now, or was already.
         """
         names = {name for name, _ in claims}
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             owners = _owners(connection, names) if connection else {}
         nobodys = [claim for claim in claims if claim[0] not in owners]
         if nobodys:
             nobodys.sort(key=lambda claim: claim[0])
-            with self._database.writing() as connection:
-                self._put(connection, schema.folder, [rows.of_folder(*claim) for claim in nobodys])
+            with self.database.writing() as connection:
+                self.put(connection, schema.folder, [rows.of_folder(*claim) for claim in nobodys])
                 owners = _owners(connection, names)
         return {(name, patient) for name, patient in claims if owners[name] == rows.storable(patient)}
 
-    def _describe(self, connection: Connection, instances: Iterable[PackedInstance]) -> None:
+    def _describe(self, connection: Connection, described: Iterable[Mapping[str, str]]) -> None:
         patients: dict[str, dict[str, str]] = {}
         studies: dict[str, dict[str, str]] = {}
         series: dict[str, dict[str, str]] = {}
-        for instance in instances:
-            values = instance.values
+        for values in described:
             uid = values["SeriesInstanceUID"]
             if uid in series:
                 continue
@@ -230,18 +241,14 @@ class Catalogue:
                 "StudyInstanceUID": study_uid,
                 **rows.texts(values, schema.SERIES_ATTRIBUTES),
             }
-        for table, described in (
-            (schema.patient, patients),
-            (schema.study, studies),
-            (schema.series, series),
-        ):
-            self._put(connection, table, [described[key] for key in sorted(described)])
+        for table, found in ((schema.patient, patients), (schema.study, studies), (schema.series, series)):
+            self.put(connection, table, [found[key] for key in sorted(found)])
 
-    def _put(self, connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> list[Any]:
+    def put(self, connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Insert the rows that are not there yet; those rows' primary keys."""
         if not values:
             return []
-        statement = self._insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+        statement = self.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
         return list(connection.execute(statement, list(values)).mappings())
 
 
@@ -256,7 +263,8 @@ def _insert_of(dialect: str) -> Any:
     return sqlite.insert
 
 
-def _chunks(values: Collection[_Value]) -> Iterator[list[_Value]]:
+def chunks(values: Collection[_Value]) -> Iterator[list[_Value]]:
+    """The values, so many together as one query takes."""
     ordered = list(values)
     for start in range(0, len(ordered), _CHUNK):
         yield ordered[start : start + _CHUNK]
@@ -286,7 +294,7 @@ def _replace(connection: Connection, instance: PackedInstance) -> None:
 def _owners(connection: Connection, folders: Collection[str]) -> dict[str, str]:
     table = schema.folder.c
     owners: dict[str, str] = {}
-    for chunk in _chunks(folders):
+    for chunk in chunks(folders):
         found = connection.execute(select(table.name, table.PatientID).where(table.name.in_(chunk)))
         owners.update((row[0], row[1]) for row in found)
     return owners

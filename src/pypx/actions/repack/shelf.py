@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -69,13 +70,18 @@ class Shelf:
         self._are_claimed = "PatientID" in templates.root.keywords
         self._folders: dict[tuple[str, str], str] = {}
         self._paths: dict[Path, PurePosixPath] = {}
+        self._lying: dict[Path, PurePosixPath] = {}
+        self._real_tree = Path(os.path.realpath(data.tree))
         self._held: dict[str, list[HeldInstance]] = {}
 
     def prepare(self, candidates: Collection[Candidate]) -> None:
         """Ask the catalogue all that it will be asked about these candidates."""
         self._held = self._catalogue.held({candidate.sop_uid for candidate in candidates})
         self._paths = {each.path: self._templates.path(each.values) for each in candidates}
+        lying = {each.path: self._place_in_tree(each.path) for each in candidates}
+        self._lying = {path: place for path, place in lying.items() if place}
         if self._are_claimed:
+            self._keep_folders([each for each in candidates if each.path in self._lying])
             self._claim_folders((self._paths[each.path].parts[0], each.patient_id) for each in candidates)
 
     def put(self, candidate: Candidate, *, keep: bool) -> Shelved:
@@ -128,7 +134,12 @@ class Shelf:
             target = self._data.tree / path
             is_created = True
             try:
-                self._data.place(candidate.path, target, keep=keep)
+                if candidate.path in self._lying and not os.path.lexists(target):
+                    # It is in data/ already, under a name that other templates gave: there it stays.
+                    path, is_created = self._lying[candidate.path], False
+                    target = self._data.tree / path
+                else:
+                    self._data.place(candidate.path, target, keep=keep)
             except FileExistsError:
                 is_created = False
                 try:
@@ -156,6 +167,27 @@ class Shelf:
         path = self._paths[candidate.path]
         folder = self._folders.get((path.parts[0], candidate.patient_id), path.parts[0])
         return PurePosixPath(folder, *path.parts[1:])
+
+    def _place_in_tree(self, path: Path) -> PurePosixPath | None:
+        """Where in data/ a file lies; None where it comes from elsewhere, or has yet to get its name."""
+        real = Path(os.path.realpath(path.parent))
+        if not real.is_relative_to(self._real_tree) or path.is_symlink():
+            return None
+        place = PurePosixPath(real.relative_to(self._real_tree), path.name)
+        return None if any(part.endswith("~") for part in place.parts) else place
+
+    def _keep_folders(self, candidates: Iterable[Candidate]) -> None:
+        """Files that are in data/ already: whose they are, the directories that they lie in are."""
+        wanted = {
+            (self._paths[each.path].parts[0], each.patient_id): self._lying[each.path].parts[0]
+            for each in candidates
+        }
+        unclaimed = {claim: name for claim, name in wanted.items() if claim not in self._folders}
+        if unclaimed:
+            granted = self._catalogue.claim_folders([(name, claim[1]) for claim, name in unclaimed.items()])
+            for claim, name in unclaimed.items():
+                if (name, claim[1]) in granted:
+                    self._folders[claim] = name
 
     def _claim_folders(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Find each patient a directory of their own: names that differ can become the same text."""

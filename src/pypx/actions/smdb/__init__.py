@@ -1,0 +1,1 @@
+"""What px-smdb does with the catalogue: one module a group of actions."""

@@ -1,0 +1,166 @@
+"""Search what is held here, as a find searches a PACS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pypx.actions.found import Found, FoundSeries, FoundStudy
+from pypx.basemount import held
+from pypx.basemount.held import Asked, HeldSeries
+from pypx.basemount.smdb import Catalogue
+from pypx.dicom.attributes import attribute
+from pypx.dicom.fitting import fits, is_demanding
+from pypx.errors import InvalidValue
+
+_MODALITIES = "ModalitiesInStudy"
+_SERIES_COUNT = "NumberOfStudyRelatedSeries"
+_STUDY_INSTANCES = "NumberOfStudyRelatedInstances"
+_SERIES_INSTANCES = "NumberOfSeriesRelatedInstances"
+
+#: What the catalogue can be searched by, at each level.
+STUDY_KEYWORDS = (*held.STUDY_KEYWORDS, _MODALITIES)
+SERIES_KEYWORDS = tuple(name for name in held.SERIES_KEYWORDS if name != "StudyInstanceUID")
+
+
+def search(
+    catalogue: Catalogue,
+    matching: Mapping[str, str],
+    *,
+    limit: int | None = None,
+    command: str = "",
+    arguments: Mapping[str, Any] | None = None,
+) -> Found:
+    """Find what is held: studies and their series, of each how many instances.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        To search.
+    matching : mapping of str to str
+        Keyword to the value that is looked for, as of :func:`pypx.dicom.matching.matching_value`. Texts fit
+        whatever their case and accents, as in a find.
+    limit : int, optional
+        Stop after so many studies.
+    command : str
+        What was typed, for the result.
+    arguments : mapping of str to object, optional
+        The options as given, for the result's ``args``.
+
+    Returns
+    -------
+    Found
+        Its studies in the order of patients, then days. Series of which no instance is held are not there.
+
+    Raises
+    ------
+    InvalidValue
+        When an attribute is asked for that the catalogue does not know.
+    CatalogueLocked, CatalogueDamaged, BasemountUnusable
+        When it cannot be read.
+    """
+    demanded = {name: value for name, value in matching.items() if is_demanding(value)}
+    _see_known(demanded)
+    studies = _Studies(_fitting(catalogue, demanded))
+    notes = []
+    modalities = held.modalities_of_studies(catalogue, studies.uids)
+    if wanted := demanded.get(_MODALITIES):
+        studies.keep(uid for uid, of_it in modalities.items() if _has_modality(wanted, of_it.values()))
+    if limit is not None and len(studies.uids) > limit:
+        studies.keep(studies.uids[:limit])
+        notes.append(f"Stopped after {limit} studies, as --limit says; there are more.")
+    counts = catalogue.held_counts([uid for study in studies.uids for uid in modalities[study]])
+    found = tuple(
+        study for uid in studies.uids if (study := _study(studies, uid, modalities[uid], counts)).series
+    )
+    values = (*(study.values for study in found), *(one.values for study in found for one in study.series))
+    names = dict.fromkeys(name for one in values for name in one)
+    return Found(
+        found,
+        {name: attribute(name).number for name in names},
+        arguments or {},
+        command,
+        command,
+        notes=tuple(notes),
+    )
+
+
+class _Studies:
+    """The studies that were found, and of each the series that fit."""
+
+    def __init__(self, found: Iterable[HeldSeries]) -> None:
+        self.values: dict[str, Mapping[str, str]] = {}
+        self.series: dict[str, list[Mapping[str, str]]] = {}
+        for one in found:
+            uid = one.study["StudyInstanceUID"]
+            self.values.setdefault(uid, one.study)
+            self.series.setdefault(uid, []).append(one.series)
+
+    @property
+    def uids(self) -> list[str]:
+        return list(self.values)
+
+    def keep(self, uids: Iterable[str]) -> None:
+        kept = set(uids)
+        self.values = {uid: values for uid, values in self.values.items() if uid in kept}
+
+
+def _see_known(demanded: Iterable[str]) -> None:
+    known = {*STUDY_KEYWORDS, *SERIES_KEYWORDS, *held.INSTANCE_KEYWORDS}
+    for name in demanded:
+        if name not in known:
+            raise InvalidValue(
+                f"The catalogue does not know {name}",
+                f"It can be searched by {', '.join(sorted(known))}.",
+            )
+
+
+def _fitting(catalogue: Catalogue, demanded: Mapping[str, str]) -> Iterator[HeldSeries]:
+    """The series that fit, but for the modalities of their study."""
+    of_study = {name: value for name, value in demanded.items() if name in held.STUDY_KEYWORDS}
+    of_series = {name: value for name, value in demanded.items() if name in SERIES_KEYWORDS}
+    asked = [
+        Asked(name, attribute(name).vr, value) for name, value in demanded.items() if name != _MODALITIES
+    ]
+    verdicts: dict[str, bool] = {}
+    for one in held.series_that_may_fit(catalogue, asked):
+        uid = one.study["StudyInstanceUID"]
+        if uid not in verdicts:
+            verdicts[uid] = _fit(of_study, one.study)
+        if verdicts[uid] and _fit(of_series, one.series):
+            yield one
+
+
+def _fit(asked: Mapping[str, str], values: Mapping[str, str]) -> bool:
+    return all(fits(name, value, values[name]) for name, value in asked.items())
+
+
+def _has_modality(wanted: str, modalities: Iterable[str]) -> bool:
+    return any(fits("Modality", wanted, modality) for modality in modalities)
+
+
+def _study(
+    studies: _Studies, uid: str, modalities: Mapping[str, str], counts: Mapping[str, int]
+) -> FoundStudy:
+    here = {series: modality for series, modality in modalities.items() if counts.get(series)}
+    series = sorted(studies.series[uid], key=_by_number)
+    values = {
+        **studies.values[uid],
+        _MODALITIES: "\\".join(sorted({modality for modality in here.values() if modality})),
+        _SERIES_COUNT: str(len(here)),
+        _STUDY_INSTANCES: str(sum(counts[one] for one in here)),
+    }
+    return FoundStudy(
+        values,
+        tuple(
+            FoundSeries({**one, _SERIES_INSTANCES: str(counts[one["SeriesInstanceUID"]])})
+            for one in series
+            if one["SeriesInstanceUID"] in here
+        ),
+    )
+
+
+def _by_number(values: Mapping[str, str]) -> tuple[float, str]:
+    number = values["SeriesNumber"].strip()
+    known = number.isascii() and number.isdigit() and len(number) < 13
+    return (int(number) if known else float("inf"), values["SeriesInstanceUID"])

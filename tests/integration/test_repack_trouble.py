@@ -144,5 +144,5 @@ def test_a_damaged_catalogue_is_told_of_and_nothing_is_placed(basemount, files):
     (basemount / "log" / "smdb.sqlite").write_bytes(b"no database" * 1000)
     ran = repack(basemount, "-p", files[0].parent, status=1)
     assert ran.error == "catalogue-damaged"
-    assert "px-repack" in ran.json["error"]["hint"]
+    assert "px-smdb --action check --repair" in ran.json["error"]["hint"]
     assert files_below(basemount / "data") == []

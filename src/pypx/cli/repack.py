@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -20,9 +24,11 @@ from pypx.cli.options import (
 
 if TYPE_CHECKING:
     from pypx.actions.repack import RepackResult
+    from pypx.actions.sources import SourceFiles
 
 EXAMPLES = """
 px-repack --xcrdir /media/cdrom --recursive
+find /scans -name '*.dcm' -newer last -print0 | px-repack --files-from -
 px-repack --xcrdir . --parseAllFilesWithSubStr .dcm,.ima --db /data/dicom/log
 px-repack --xcrdirfile scan.dcm --cleanup
 px-repack --xcrdir /media/cdrom --recursive --json | jq .summary
@@ -31,41 +37,60 @@ px-repack --xcrdir /media/cdrom --recursive --json | jq .summary
 
 @click.command("px-repack", cls=edge.Tool, examples=EXAMPLES)
 @files_options
+@click.option(
+    "--files-from",
+    "files_from",
+    metavar="FILE",
+    help="The files that FILE names, one a line or ended by NULs (find -print0); - is standard input.",
+)
+@click.option("-0", "--null", "null", is_flag=True, help="Of --files-from: names are ended by NULs alone.")
 @click.option("--cleanup", "cleanup", is_flag=True, help="Remove each file once its image is safe.")
 @catalogue_options
 @data_options
 @template_options
+@click.option(
+    "--jobs",
+    "jobs",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Processes that read files.  [default: 2 once there are many files, where there are 2 processors]",
+)
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
-def command(verbosity: int | None, json: bool, cleanup: bool, **options: Any) -> int:
+def command(verbosity: int | None, json: bool, cleanup: bool, jobs: int | None, **options: Any) -> int:
     """Put DICOM files into the tree of images, under names a person can read, and tell the catalogue.
 
     What is not DICOM is left out. What is there already is not stored twice. Damaged files are kept in
     BASEMOUNT/quarantine, each with the reason beside it. The files themselves stay where and as they are,
     unless --cleanup is given.
     """
-    from pypx.actions.repack import Source, pack
+    from pypx.actions.repack import Fate, Source, pack
     from pypx.basemount.smdb import Catalogue
     from pypx.cli.progress import progress_bar
 
     terminal.show_log("px-repack", verbosity)
     templates = templates_of(options)
     basemount = basemount_of(options)
-    sources = files_of(options)
     ours = (basemount.data, basemount.log, basemount.incoming, basemount.quarantine, basemount.services)
-    files = sources.files(leaving_out=ours)
-    # Worth a look at the names beforehand only where somebody watches.
-    total = sum(1 for _ in sources.files(leaving_out=ours)) if sys.stderr.isatty() else None
-    basemount.prepare()
-    with Catalogue.open(basemount) as catalogue, progress_bar() as progress:
-        result = pack(
-            files,
-            basemount,
-            catalogue,
-            templates,
-            source=Source.TAKE if cleanup else Source.KEEP,
-            progress=progress,
-            total=total,
-        )
+    with _sources(options) as sources:
+        files = sources.files(leaving_out=ours)
+        total = None
+        if sys.stderr.isatty() and not sources.is_list:
+            # Worth a look at the names beforehand only where somebody watches.
+            total = sum(1 for _ in sources.files(leaving_out=ours))
+        basemount.prepare()
+        with Catalogue.open(basemount) as catalogue, progress_bar() as progress:
+            result = pack(
+                files,
+                basemount,
+                catalogue,
+                templates,
+                source=Source.TAKE if cleanup else Source.KEEP,
+                # With --cleanup, an earlier run over the same list has removed what is safe.
+                missing=Fate.FAILED if sources.is_list and not cleanup else Fate.SKIPPED,
+                jobs=jobs,
+                progress=progress,
+                total=total,
+            )
     if edge.output_is_json(json):
         edge.write_json(result.to_json())
     else:
@@ -73,6 +98,30 @@ def command(verbosity: int | None, json: bool, cleanup: bool, **options: Any) ->
     if result.error:
         terminal.say("px-repack", f"{result.error.message}. {result.error.hint}")
     return 0 if result.ok else 1
+
+
+@contextmanager
+def _sources(options: Mapping[str, Any]) -> Iterator[SourceFiles]:
+    """The files that the options name, in a list that is open for as long as the ``with`` block lasts."""
+    from pypx.errors import FileUnreadable, UsageError
+
+    named = files_of(options)
+    name, null = options["files_from"], options["null"]
+    if name is None:
+        if null:
+            raise UsageError(
+                "--null is about a list of files, and there is none", "Name it with --files-from."
+            )
+        yield named
+    elif name == "-":
+        yield replace(named, listed=sys.stdin.buffer, nul_separated=null)
+    else:
+        try:
+            opened = Path(name).expanduser().open("rb")
+        except OSError as error:
+            raise FileUnreadable(f"{name} cannot be read ({error.strerror})") from error
+        with opened:
+            yield replace(named, listed=opened, nul_separated=null)
 
 
 def _show(result: RepackResult) -> None:

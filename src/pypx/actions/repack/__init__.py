@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pypx.actions.progress import Progress, Step, ignore_progress
@@ -37,6 +37,8 @@ def pack(
     templates: TreeTemplates | None = None,
     *,
     source: Source,
+    missing: Fate = Fate.SKIPPED,
+    jobs: int | None = 1,
     progress: Progress = ignore_progress,
     total: int | None = None,
 ) -> RepackResult:
@@ -57,6 +59,12 @@ def pack(
     source : Source
         Whether each file goes once its instance is in data/ and in the catalogue, or stays. A damaged file is
         moved into quarantine/ from incoming/, and copied there from anywhere else.
+    missing : Fate
+        What a file counts as that is not there: ``SKIPPED`` where another process may have taken it,
+        ``FAILED`` where somebody named it.
+    jobs : int or None
+        Processes in all. This one places and writes down; others only read, and the files are placed in their
+        order all the same. None for as many as pay, once there are many files.
     progress : callable
         Told of files that are done.
     total : int, optional
@@ -72,7 +80,7 @@ def pack(
     BasemountUnusable, CatalogueLocked, CatalogueDamaged
         When nothing more can be done. What is done is kept, and the same call goes on from there.
     """
-    run = _Run(basemount, catalogue, templates or TreeTemplates(), source, progress, total)
+    run = _Run(basemount, catalogue, templates or TreeTemplates(), source, missing, jobs, progress, total)
     run.pack(files)
     return run.result()
 
@@ -96,7 +104,9 @@ def resume(
     BasemountUnusable, CatalogueLocked, CatalogueDamaged
         As :func:`pack`.
     """
-    run = _Run(basemount, catalogue, templates or TreeTemplates(), Source.TAKE, progress, None)
+    run = _Run(
+        basemount, catalogue, templates or TreeTemplates(), Source.TAKE, Fate.SKIPPED, 1, progress, None
+    )
     for directory in basemount.abandoned_incoming():
         run.pack(directory.files())
     return run.result() if run.tally.files else None
@@ -111,6 +121,8 @@ class _Run:
         catalogue: Catalogue,
         templates: TreeTemplates,
         source: Source,
+        missing: Fate,
+        jobs: int | None,
         progress: Progress,
         total: int | None,
     ) -> None:
@@ -119,6 +131,8 @@ class _Run:
         self._catalogue = catalogue
         self._templates = templates
         self._source = source
+        self._missing = missing
+        self._jobs = jobs
         self._progress = progress
         self._total = total
         self._begun = time.monotonic()
@@ -126,12 +140,20 @@ class _Run:
     def pack(self, files: Iterable[Path]) -> None:
         with _placers(self._basemount) as (data, quarantine):
             settling = Batches(
-                self._basemount, self._catalogue, self._templates, self._source, data, quarantine
+                self._basemount,
+                self._catalogue,
+                self._templates,
+                self._source,
+                self._missing,
+                data,
+                quarantine,
             )
             self._tell()
-            for batch in batches(read(files, self._templates)):
-                self.tally.add(settling.settle(batch))
-                self._tell()
+            # Before the placers go, so do the processes that read.
+            with closing(read(files, self._templates, self._jobs)) as readings:
+                for batch in batches(readings):
+                    self.tally.add(settling.settle(batch))
+                    self._tell()
 
     def result(self) -> RepackResult:
         return self.tally.result(time.monotonic() - self._begun)

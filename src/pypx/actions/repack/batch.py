@@ -70,6 +70,8 @@ class Batches:
         The names in data/.
     source : Source
         Whether the files go once their instances are safe.
+    missing : Fate
+        Of a file that is not there.
     data, quarantine : Placer
         Of these two trees.
     """
@@ -80,11 +82,13 @@ class Batches:
         catalogue: Catalogue,
         templates: TreeTemplates,
         source: Source,
+        missing: Fate,
         data: Placer,
         quarantine: Placer,
     ) -> None:
         self._catalogue = catalogue
         self._takes = source is Source.TAKE
+        self._missing = missing
         self._placers = (data, quarantine)
         self._quarantine = quarantine
         self._shelf = Shelf(data, catalogue, templates)
@@ -153,7 +157,7 @@ class Batches:
             logger.info("%s; left out", error.message)
             return _Settled(reading, Outcome(path, Fate.SKIPPED, {}, error=error))
         if error is None or isinstance(error, FileUnreadable):
-            fate = Fate.FAILED if os.path.lexists(path) else Fate.SKIPPED
+            fate = Fate.FAILED if os.path.lexists(path) else self._missing
             logger.log(
                 logging.WARNING if fate is Fate.FAILED else logging.INFO, "%s", error and error.message
             )

@@ -81,8 +81,8 @@ def legal_component(text: str) -> str:
     return name if len(name) <= COMPONENT_BYTES else distinct_component(name, text)
 
 
-def distinct_component(name: str, text: str, digits: int = 32) -> str:
-    """A component with a digest of a text before its extension, never longer than 255 bytes.
+def distinct_component(name: str, text: str, digits: int = 32, longest: int = COMPONENT_BYTES) -> str:
+    """A component with a digest of a text before its extension, never longer than a name may be.
 
     Parameters
     ----------
@@ -92,12 +92,14 @@ def distinct_component(name: str, text: str, digits: int = 32) -> str:
         What tells this one from others of the same name.
     digits : int
         How many hexadecimal digits of the digest, up to 64: few where a caller sees that the name is free.
+    longest : int
+        In bytes.
     """
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
     match = _EXTENSION.search(name)
     extension = match[0] if match else ""
     stem = name[: len(name) - len(extension)]
-    return f"{stem[: COMPONENT_BYTES - len(digest) - len(extension) - 1]}-{digest}{extension}"
+    return f"{stem[: longest - len(digest) - len(extension) - 1]}-{digest}{extension}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,3 +324,9 @@ class TreeTemplates:
             self.series.component(values),
             self.image.component(values),
         )
+
+
+#: Names in storage, where what ChRIS is told of a patient's age shows in the name of a study.
+STORAGE_TEMPLATES = TreeTemplates(
+    study=Template.parse("%StudyDescription-%AccessionNumber-%StudyDate-%PatientAge-%AgeInDays")
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,11 @@ _TEMPLATES = {
     "seriesDirTemplate": "a series' directory  [default: %_pad|5,0_SeriesNumber-%SeriesDescription-"
     "%_md5|7_SeriesInstanceUID]",
     "imageTemplate": "an image's file  [default: %_pad|4,0_InstanceNumber-%SOPInstanceUID.dcm]",
+}
+
+_STORAGE_TEMPLATES = {
+    "studyDirTemplate": "a study's directory  [default: %StudyDescription-%AccessionNumber-%StudyDate"
+    "-%PatientAge-%AgeInDays]",
 }
 
 
@@ -106,17 +112,33 @@ def files_of(options: Mapping[str, Any]) -> SourceFiles:
 
 def template_options(command: _Command) -> _Command:
     """How the tree is named, level by level."""
+    return _template_options(command, _TEMPLATES)
+
+
+def storage_template_options(command: _Command) -> _Command:
+    """How names in storage are made, level by level."""
+    return _template_options(command, {**_TEMPLATES, **_STORAGE_TEMPLATES})
+
+
+def _template_options(command: _Command, templates: Mapping[str, str]) -> _Command:
     return _decorated(
         command,
         *(
             click.option(f"--{name}", name, metavar="TEMPLATE", help=f"The name of {what}")
-            for name, what in _TEMPLATES.items()
+            for name, what in templates.items()
         ),
     )
 
 
-def templates_of(options: Mapping[str, Any]) -> TreeTemplates:
+def templates_of(options: Mapping[str, Any], defaults: TreeTemplates | None = None) -> TreeTemplates:
     """The naming templates, those that the options do not name as they are by default.
+
+    Parameters
+    ----------
+    options : mapping
+        Of the command line.
+    defaults : TreeTemplates, optional
+        Those of data/ where not given.
 
     Raises
     ------
@@ -127,7 +149,8 @@ def templates_of(options: Mapping[str, Any]) -> TreeTemplates:
 
     levels = zip(("root", "study", "series", "image"), _TEMPLATES, strict=True)
     given = {level: options[name] for level, name in levels if options.get(name) is not None}
-    return TreeTemplates(**{level: Template.parse(text) for level, text in given.items()})
+    parsed = {level: Template.parse(text) for level, text in given.items()}
+    return replace(defaults or TreeTemplates(), **parsed)
 
 
 def _decorated(command: _Command, *decorators: _Decorator) -> _Command:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pypx.dcmtk.binaries import Binaries
     from pypx.dicom.node import Node
 
-_BINARIES = ("echoscu", "findscu", "movescu", "getscu", "storescp")
+_BINARIES = ("echoscu", "findscu", "movescu", "getscu", "storescp", "dcmsend")
 
 
 def pacs_options(command: Callable[..., Any]) -> Callable[..., Any]:

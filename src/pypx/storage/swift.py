@@ -23,7 +23,7 @@ from pypx.storage.local import Sink, Source, unreadable
 from pypx.storage.names import checked_name, checked_prefix
 from pypx.storage.retries import Retries
 from pypx.storage.swift_access import SwiftAccess
-from pypx.storage.swift_client import DEFAULT_TIMEOUT, Session, SwiftClient
+from pypx.storage.swift_client import Session, SwiftClient
 from pypx.storage.unfinished import Unfinished
 
 #: Swift takes at most 5 GB in one object; a larger file is stored in segments of this size.
@@ -56,7 +56,7 @@ class SwiftStorage(Storage):
         self,
         access: SwiftAccess,
         retries: Retries | None = None,
-        timeout: float = DEFAULT_TIMEOUT,
+        timeout: float = 60.0,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         self._access = access

@@ -32,7 +32,6 @@ logger = logging.getLogger("pypx.storage")
 #: Otherwise its own log shows the beginnings of keys and tokens.
 client.logger_settings["reveal_sensitive_prefix"] = 0
 
-DEFAULT_TIMEOUT = 60.0
 _CONNECT_TIMEOUT = 15.0
 
 #: Answers that may be others a moment later: too slow, too many requests, something broken behind.

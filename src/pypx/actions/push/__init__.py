@@ -1,0 +1,254 @@
+"""Put series into storage, or send them to another PACS, and say of each whether all of it is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from pypx.actions.found import Found
+from pypx.actions.progress import Progress, ignore_progress
+from pypx.actions.push.folders import Folders
+from pypx.actions.push.naming import top_of
+from pypx.actions.push.result import FileState, FileVerdict, PushResult, SeriesState, SeriesVerdict
+from pypx.actions.push.send import Sender
+from pypx.actions.push.series import SeriesPusher
+from pypx.actions.push.wanted import WantedSeries, catalogued, gathered
+from pypx.actions.workers import Workers
+from pypx.basemount.layout import Basemount
+from pypx.basemount.records import Event
+from pypx.basemount.smdb import Catalogue
+from pypx.basemount.templates import STORAGE_TEMPLATES, TreeTemplates
+from pypx.dcmtk.binaries import Binaries
+from pypx.dcmtk.caller import Caller
+from pypx.dcmtk.process import Processes
+from pypx.dicom.node import Node
+from pypx.dicom.uid import is_uid
+from pypx.errors import InvalidInput, NothingFound
+from pypx.storage.interface import Storage
+from pypx.storage.retries import Retries
+
+__all__ = [
+    "FileState",
+    "FileVerdict",
+    "PacsTarget",
+    "PushRequest",
+    "PushResult",
+    "SeriesState",
+    "SeriesVerdict",
+    "StorageTarget",
+    "push",
+    "series_named",
+]
+
+DEFAULT_JOBS = 8
+
+#: Series that are read, named and listed at a time, while their files are uploaded.
+_SERIES_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTarget:
+    """A place in a storage.
+
+    Parameters
+    ----------
+    storage : Storage
+        Closed by whoever opened it.
+    pacs_name : str
+        Of the PACS that the series are from: they go to ``SERVICES/PACS/<pacs_name>/``.
+    templates : TreeTemplates
+        The names below that.
+
+    Raises
+    ------
+    InvalidValue
+        When CUBE would not take the name.
+    """
+
+    storage: Storage
+    pacs_name: str
+    templates: TreeTemplates = STORAGE_TEMPLATES
+
+    def __post_init__(self) -> None:
+        top_of(self.pacs_name)
+
+
+@dataclass(frozen=True, slots=True)
+class PacsTarget:
+    """Another PACS.
+
+    Parameters
+    ----------
+    node : Node
+    binaries : Binaries
+    timeout : float
+        Seconds without progress after which it is taken as hung.
+    """
+
+    node: Node
+    binaries: Binaries = field(default_factory=Binaries)
+    timeout: float = 60.0
+
+
+Target: TypeAlias = StorageTarget | PacsTarget
+
+
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """What to push, where to, and how.
+
+    Parameters
+    ----------
+    target : StorageTarget or PacsTarget
+    series_uids : sequence of str
+        Series of the catalogue.
+    files : iterable of pathlib.Path
+        And files, wherever they are; what is not DICOM is left out and counted.
+    jobs : int
+        Uploads at once, or associations.
+    retries : Retries
+        Of what failed for a moment.
+    """
+
+    target: Target
+    series_uids: Sequence[str] = ()
+    files: Iterable[Path] = ()
+    jobs: int = DEFAULT_JOBS
+    retries: Retries = field(default_factory=Retries)
+
+
+def push(request: PushRequest, basemount: Basemount, progress: Progress = ignore_progress) -> PushResult:
+    """Push series and files; what is there already, and equal, is not sent again.
+
+    May run in many processes at once, over the same series; may be killed at any point and run again.
+
+    Parameters
+    ----------
+    request : PushRequest
+    basemount : Basemount
+        Whose catalogue has the series, remembers their folders and records what was pushed.
+    progress : callable
+        Told of files that are done.
+
+    Returns
+    -------
+    PushResult
+        A verdict for each series and each file.
+
+    Raises
+    ------
+    BasemountUnusable, CatalogueLocked, CatalogueDamaged
+        When nothing more can be done. What is done is kept, and the same call goes on from there.
+    BinaryMissing
+        When a PACS is the target and DCMTK is not there.
+    """
+    begun = time.monotonic()
+    target = request.target
+    keywords = target.templates.keywords if isinstance(target, StorageTarget) else frozenset()
+    with Catalogue.open(basemount) as catalogue:
+        named = gathered(request.files, keywords)
+        wanted: tuple[WantedSeries, ...] = (
+            *catalogued(catalogue, basemount, request.series_uids),
+            *named.series,
+        )
+        if isinstance(target, StorageTarget):
+            verdicts = _into_storage(target, request, catalogue, wanted, progress)
+        else:
+            verdicts = _to_pacs(target, request, catalogue, wanted, progress)
+    return PushResult(tuple(verdicts), named.rejected, named.skipped, time.monotonic() - begun)
+
+
+def series_named(
+    basemount: Basemount,
+    series_uids: Sequence[str] = (),
+    study_uids: Sequence[str] = (),
+    founds: Sequence[Found] = (),
+) -> tuple[str, ...]:
+    """The series that somebody means, each once.
+
+    Parameters
+    ----------
+    basemount : Basemount
+        Whose catalogue knows which series a study has.
+    series_uids, study_uids : sequence of str
+    founds : sequence of Found
+        Of a study that was found without its series, those count that the catalogue has.
+
+    Raises
+    ------
+    InvalidInput
+        When one has no valid UID.
+    NothingFound
+        When the catalogue has nothing of a study.
+    """
+    studies = [*study_uids, *(one.uid for found in founds for one in found.studies if not one.series)]
+    series = [*series_uids, *(one.uid for found in founds for one in found.series)]
+    for uid in (*studies, *series):
+        if not is_uid(uid):
+            raise InvalidInput(f"{uid!r} is not the UID of a study or a series", "Correct the UID.")
+    with Catalogue.open(basemount) as catalogue:
+        for uid in studies:
+            of_study = catalogue.series_of_study(uid)
+            if not of_study:
+                raise NothingFound(
+                    f"The catalogue has nothing of the study {uid}",
+                    "Retrieve it first, with px-move, or check the UID and --db.",
+                )
+            series += of_study
+    return tuple(dict.fromkeys(series))
+
+
+def _into_storage(
+    target: StorageTarget,
+    request: PushRequest,
+    catalogue: Catalogue,
+    wanted: Sequence[WantedSeries],
+    progress: Progress,
+) -> list[SeriesVerdict]:
+    folders = Folders(catalogue, target.storage, top_of(target.pacs_name), target.templates)
+    total = sum(len(series) for series in wanted)
+    with Workers(min(request.jobs, max(1, total))) as uploads, Workers(_SERIES_AT_ONCE) as series_workers:
+        pusher = SeriesPusher(
+            target.storage, folders, target.templates, uploads, request.retries, progress, total
+        )
+        try:
+            futures = [
+                series_workers.submit(partial(_push_one, pusher, catalogue, series)) for series in wanted
+            ]
+            return [future.result() for future in futures]
+        finally:
+            pusher.end()
+
+
+def _push_one(pusher: SeriesPusher, catalogue: Catalogue, series: WantedSeries) -> SeriesVerdict:
+    verdict = pusher.push(series)
+    catalogue.record(_events(verdict))
+    return verdict
+
+
+def _to_pacs(
+    target: PacsTarget,
+    request: PushRequest,
+    catalogue: Catalogue,
+    wanted: Sequence[WantedSeries],
+    progress: Progress,
+) -> list[SeriesVerdict]:
+    target.binaries.path("dcmsend")
+    with Processes() as processes:
+        caller = Caller(target.node, target.binaries, processes, target.timeout)
+        verdicts = Sender(caller, request.jobs, request.retries, progress).send(wanted)
+    catalogue.record(event for verdict in verdicts for event in _events(verdict))
+    return verdicts
+
+
+def _events(verdict: SeriesVerdict) -> Iterable[Event]:
+    """What the catalogue is told of a series: how much of it is there, and what failed."""
+    uid, study_uid, target = verdict.series_uid, verdict.study_uid, verdict.target
+    if verdict.instances:
+        yield Event(uid, "pushed", study_uid, verdict.instances, target, verdict.folder)
+    if verdict.first_error:
+        yield Event(uid, "failed", study_uid, target=target, detail=verdict.first_error.message)

@@ -1,0 +1,72 @@
+"""What the catalogue knows for those who push: the files of a series, and its folder in a storage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
+
+from pypx.basemount import rows, schema
+from pypx.basemount.records import HeldInstance
+from pypx.basemount.smdb import Catalogue, chunks
+
+# All of these raise CatalogueLocked, CatalogueDamaged or BasemountUnusable; what writes DiskFull as well.
+
+
+def instances_of_series(
+    catalogue: Catalogue, series_uids: Collection[str]
+) -> dict[str, tuple[HeldInstance, ...]]:
+    """What is held of series, by SOP Instance UID and variant: nothing of a series that is not known."""
+    table = schema.instance.c
+    found: dict[str, list[HeldInstance]] = {uid: [] for uid in series_uids}
+    with catalogue.database.reading() as connection:
+        if connection is None:
+            return dict.fromkeys(found, ())
+        for chunk in chunks(found):
+            query = (
+                select(table.SeriesInstanceUID, table.SOPInstanceUID, table.variant, table.path, table.size)
+                .where(table.SeriesInstanceUID.in_(chunk))
+                .order_by(table.SOPInstanceUID, table.variant)
+            )
+            for series_uid, *held in connection.execute(query):
+                found[series_uid].append(HeldInstance(*held))
+    return {uid: tuple(held) for uid, held in found.items()}
+
+
+def folder_of_series(catalogue: Catalogue, target: str, series_uid: str) -> str | None:
+    """The folder that a series has in a storage; None where it has none yet.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    target : str
+        The storage, and where in it.
+    series_uid : str
+        SeriesInstanceUID (0020,000E).
+    """
+    with catalogue.database.reading() as connection:
+        return _folder(connection, target, series_uid) if connection else None
+
+
+def claim_folder(catalogue: Catalogue, target: str, series_uid: str, folder: str) -> str | None:
+    """Make a folder in a storage that of a series, unless it is another's or the series has one.
+
+    Returns
+    -------
+    str or None
+        The folder that the series has now, perhaps one that another process claimed; None where this one is
+        another series', and the series has none.
+    """
+    row = {"target": rows.storable(target), "SeriesInstanceUID": rows.storable(series_uid), "folder": folder}
+    with catalogue.database.writing() as connection:
+        catalogue.put(connection, schema.storage_folder, [row])
+        return _folder(connection, target, series_uid)
+
+
+def _folder(connection: Connection, target: str, series_uid: str) -> str | None:
+    table = schema.storage_folder.c
+    query = select(table.folder).where(
+        table.target == rows.storable(target), table.SeriesInstanceUID == rows.storable(series_uid)
+    )
+    found: str | None = connection.scalar(query)
+    return found

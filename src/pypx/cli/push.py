@@ -1,0 +1,190 @@
+"""px-push."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pypx.cli import edge, terminal
+from pypx.cli.options import (
+    basemount_of,
+    catalogue_options,
+    data_options,
+    files_of,
+    files_options,
+    storage_template_options,
+    templates_of,
+)
+from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.cli.storage import names_storage, retry_options, storage_of, storage_options
+from pypx.errors import UsageError
+from pypx.printable import printable
+
+if TYPE_CHECKING:
+    from pypx.actions.found import Found
+    from pypx.actions.push import PushResult, Target
+
+logger = logging.getLogger("pypx.push")
+
+EXAMPLES = """
+px-find … --PatientID 7654321 | px-push --swift local
+px-push --swift local --swiftServicesPACS BCH --SeriesInstanceUID 1.2.840.113619.2.1.7
+px-push --storeBaseLocation /mnt/chris --swiftServicesPACS BCH --xcrdir /media/cd --recursive
+px-push research.example.org:ARCHIVE:104 --StudyInstanceUID 1.2.840.113619.2.1
+px-push --swift local --swiftServicesPACS BCH --StudyInstanceUID 1.2.840.113619.2.1 --json | px-register …
+"""
+
+_PACS = ("pacs", "PACS", "aec", "serverIP", "serverPort")
+
+
+@click.command("px-push", cls=edge.Tool, examples=EXAMPLES)
+@storage_options
+@click.option(
+    "--swiftServicesPACS",
+    "swiftServicesPACS",
+    metavar="NAME",
+    help="The PACS that it is from: it goes to SERVICES/PACS/NAME.  [default: --aec of the px-find before]",
+)
+@pacs_options
+@click.option("--StudyInstanceUID", "StudyInstanceUID", metavar="UID,…", help="All series of these studies.")
+@click.option("--SeriesInstanceUID", "SeriesInstanceUID", metavar="UID,…", help="These series.")
+@files_options
+@click.option(
+    "--swiftPackEachDICOM",
+    "swiftPackEachDICOM",
+    is_flag=True,
+    help="Place each file by what it says itself, as is always done.",
+)
+@click.option(
+    "--jobs",
+    "jobs",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Uploads, or associations, side by side.",
+)
+@retry_options
+@catalogue_options
+@data_options
+@storage_template_options
+@binary_options("dcmsend")
+@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+def command(verbosity: int | None, json: bool, **options: Any) -> int:
+    """Put series into storage (Swift, or a mounted filesystem), or send them to another PACS.
+
+    The series are named by UID, by the JSON of px-find on standard input, or by files. What is there and
+    equal is not sent again. The answer is a verdict for each series and each file; the exit status is 0 only
+    when all are there.
+    """
+    terminal.show_log("px-push", verbosity)
+    if options["swiftPackEachDICOM"]:
+        logger.info("--swiftPackEachDICOM changes nothing: each file is placed by what it says itself")
+    result = _push(options)
+    if edge.output_is_json(json):
+        edge.write_json(result.to_json())
+    else:
+        _show(result)
+    if result.error:
+        terminal.say("px-push", f"{result.error.message}. {result.error.hint}")
+    return 1 if result.error else 0
+
+
+def _push(options: Mapping[str, Any]) -> PushResult:
+    to_pacs = any(options[name] not in (None, "") for name in _PACS)
+    if to_pacs and names_storage(options):
+        raise UsageError("A storage and a PACS are named", "Push to one of them, then to the other.")
+    if to_pacs:
+        node_of(options)  # what is wrong with it is said before anything is read
+
+    from contextlib import ExitStack
+
+    from pypx.actions.push import PushRequest, push, series_named
+    from pypx.cli.progress import progress_bar
+    from pypx.storage.retries import Retries
+
+    named = {name: _uids(options[name]) for name in ("SeriesInstanceUID", "StudyInstanceUID")}
+    has_files = any(options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile"))
+    founds = () if has_files or any(named.values()) else _founds()
+    inherited = founds[0].arguments if founds else {}
+    basemount = basemount_of(options, inherited)
+    with ExitStack() as closing:
+        target = _target(options, inherited, closing, to_pacs=to_pacs)
+        uids = series_named(basemount, named["SeriesInstanceUID"], named["StudyInstanceUID"], founds)
+        request = PushRequest(
+            target,
+            uids,
+            files_of(options).files() if has_files else (),
+            options["jobs"],
+            Retries(options["retries"]),
+        )
+        return push(request, basemount, closing.enter_context(progress_bar()))
+
+
+def _target(
+    options: Mapping[str, Any], inherited: Mapping[str, Any], closing: Any, *, to_pacs: bool
+) -> Target:
+    from pypx.actions.push import PacsTarget, StorageTarget
+    from pypx.basemount.templates import STORAGE_TEMPLATES
+
+    if to_pacs:
+        # The find's own PACS is where the series are from.
+        return PacsTarget(node_of(options), binaries_of(options), options["timeout"])
+    templates = templates_of(options, STORAGE_TEMPLATES)
+    storage = closing.enter_context(storage_of(options, inherited))
+    pacs_name = (
+        options["swiftServicesPACS"] or inherited.get("swiftServicesPACS") or inherited.get("aec") or ""
+    )
+    if not pacs_name:
+        raise UsageError(
+            "Which PACS is it from?",
+            "Give --swiftServicesPACS NAME: the series go to SERVICES/PACS/NAME in the storage.",
+        )
+    return StorageTarget(storage, str(pacs_name), templates)
+
+
+def _uids(text: str | None) -> list[str]:
+    parts = (part.strip() for part in (text or "").replace("\\", ",").split(","))
+    return list(dict.fromkeys(part for part in parts if part))
+
+
+def _founds() -> Sequence[Found]:
+    from pypx.actions.found import from_json, read_documents
+
+    if sys.stdin.isatty():
+        raise UsageError(
+            "What shall be pushed?",
+            "Give --SeriesInstanceUID, --StudyInstanceUID or --xcrdir, or pipe px-find into px-push.",
+        )
+    return [from_json(document) for document in read_documents(sys.stdin.read())]
+
+
+def _show(result: PushResult) -> None:
+    """The verdicts for a person."""
+    from pypx.actions.push import SeriesState
+
+    for verdict in result.verdicts:
+        is_good = verdict.state in (SeriesState.PUSHED, SeriesState.ALREADY_THERE)
+        count = f"{verdict.count_there} of {len(verdict.files)}"
+        name = printable(verdict.description or verdict.series_uid)
+        terminal.write_stdout(f"{'+' if is_good else '!'} {count:<12} {name}  {verdict.state.value}")
+    for file in result.rejected:
+        terminal.write_stdout(f"! {printable(str(file.file))}  {file.state.value}")
+    document = result.to_json()["summary"]
+    good = document["pushed"] + document["alreadyThere"]
+    said = [
+        f"{good} of {len(result.verdicts)} series there",
+        f"{document['uploaded']} of {document['files']} files uploaded",
+        *([f"{result.skipped} not DICOM"] if result.skipped else []),
+        f"{result.seconds:.1f} s",
+    ]
+    terminal.write_stdout(f"{', '.join(said)}.")
+
+
+def main() -> NoReturn:
+    """The console script."""
+    edge.run(command)

@@ -231,7 +231,7 @@ class Cube(WebServer):
             | {"id": number, "pacs_identifier": row["pacs_name"]}
             for number, row in enumerate(rows, 1)
         ]
-        fitting = [item for item in items if all(item.get(name) == text for name, text in wanted.items())]
+        fitting = [item for item in items if all(_fits(item, *one) for one in wanted.items())]
         limit = min(int(asked.query.get("limit", _PAGE)), _LONGEST_PAGE)
         offset = int(asked.query.get("offset", 0))
         links = {}
@@ -264,6 +264,11 @@ class Cube(WebServer):
                 status, {"collection": {"version": "1.0", "error": {"message": message}}}, _COLLECTION
             )
         return _json(status, plain)
+
+
+def _fits(item: Mapping[str, Any], name: str, text: str) -> bool:
+    """Files are searched by what their names begin with."""
+    return str(item.get(name, "")).startswith(text) if name == "fname" else item.get(name) == text
 
 
 def _place(asked: Asked) -> str:

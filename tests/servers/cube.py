@@ -40,9 +40,9 @@ def after(count: int, when: When = posting, times: int | None = None) -> When:
     return is_due
 
 
-def swift_names(swift: Swift) -> Names:
+def swift_names(swift: Swift, container: str) -> Names:
     """A container as the storage that CUBE looks into: by the text that names start with."""
-    return lambda path: list(swift.objects(path))
+    return lambda path: list(swift.objects(path, container))
 
 
 def failing(when: When = always, status: int = 500) -> Fault:

@@ -18,14 +18,18 @@ from pypx.errors import CubeAnswer, CubeRefused, RegistrationRejected
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_TIMEOUT = 120.0
-DEFAULT_RETRIES = 3
+DEFAULT_TIMEOUT = 60.0
+DEFAULT_RETRIES = 5
 
 #: Items that a page of a search is asked to hold.
 _PAGE = 1000
 
 #: What can be in a header.
 _TOKEN = re.compile(r"[!-~]{1,400}")
+
+_PATH_OF_LINK = re.compile(r"https?://[^/]+(/[A-Za-z0-9_./-]*)")
+
+_CURE = "Check --CUBEURL: it must be the root of CUBE's API, such as https://cube.example.org/api/v1/."
 
 _HAS_NO_TOKENS = (requests.codes.not_found, requests.codes.method_not_allowed)
 
@@ -40,6 +44,9 @@ class Interface(enum.Enum):
 #: Where each is, below the root of the API.
 _PLACES = {Interface.SERIES: "pacs/series/", Interface.FILE: "pacsfiles/"}
 
+#: Where the current API has files, should its link say nothing useful.
+_FILES_OF_CURRENT = "pacs/files/"
+
 
 class Cube:
     """A CUBE whose interface is known; a context manager. May be used by several threads.
@@ -48,8 +55,9 @@ class Cube:
     CUBE does not do its part.
     """
 
-    def __init__(self, transport: Transport, interface: Interface) -> None:
+    def __init__(self, transport: Transport, interface: Interface, files_place: str) -> None:
         self._transport = transport
+        self._files_place = files_place
         self.interface = interface
 
     @classmethod
@@ -69,12 +77,13 @@ class Cube:
         transport = Transport(address, timeout, retries)
         try:
             _sign_in(transport, address)
-            interface = _interface(transport)
+            links = documents.links(_page(transport.get(""), transport.url))
+            interface = _interface(links, transport.url)
         except BaseException:
             transport.close()
             raise
         logger.info("CUBE at %s registers once a %s", address.url, interface.name.lower())
-        return cls(transport, interface)
+        return cls(transport, interface, _below_root(links.get(Interface.FILE.value, ""), transport.url))
 
     def close(self) -> None:
         """Give up connections; requests that wait to be made again give up."""
@@ -105,26 +114,35 @@ class Cube:
         if not reply.is_done:
             raise RegistrationRejected(f"CUBE at {self._transport.url} rejects it: {reply.message}")
 
-    def has_series(self, series_uid: str, pacs_name: str) -> bool:
-        """Whether a series is registered for a PACS, where the interface is that of series."""
-        return any(
-            item.get("pacs_identifier") == pacs_name
-            for item in self._search(series_uid)
-            if item.get("SeriesInstanceUID", series_uid) == series_uid
-        )
+    def series_folder(self, series_uid: str, pacs_name: str) -> str | None:
+        """The folder of a series that is registered for a PACS, where the interface is that of series.
+
+        Returns
+        -------
+        str or None
+            "" where CUBE does not say; None where the series is not registered.
+        """
+        for item in self._search({"SeriesInstanceUID": series_uid}, _PLACES[self.interface]):
+            if item.get("pacs_identifier") == pacs_name:
+                return str(item.get("folder_path") or "")
+        return None
 
     def files(self, series_uid: str) -> frozenset[str]:
         """The names of the files of a series that are registered, where the interface is that of files."""
-        return frozenset(str(item["fname"]) for item in self._search(series_uid) if "fname" in item)
+        found = self._search({"SeriesInstanceUID": series_uid}, _PLACES[self.interface])
+        return frozenset(str(item["fname"]) for item in found if "fname" in item)
 
-    def _search(self, series_uid: str) -> Iterator[Mapping[str, Any]]:
-        """What is registered of a series, page after page."""
-        place = _PLACES[self.interface] + "search/"
+    def files_below(self, folder: str) -> frozenset[str]:
+        """The names of the files below a folder that are registered, however they were."""
+        found = self._search({"fname": f"{folder}/"}, self._files_place)
+        names = (str(item.get("fname", "")) for item in found)
+        return frozenset(name for name in names if name.startswith(f"{folder}/"))
+
+    def _search(self, wanted: Mapping[str, str], place: str) -> Iterator[Mapping[str, Any]]:
+        """What is registered, page after page."""
         offset = 0
         while True:
-            reply = self._transport.get(
-                place, {"SeriesInstanceUID": series_uid, "limit": _PAGE, "offset": offset}
-            )
+            reply = self._transport.get(place + "search/", {**wanted, "limit": _PAGE, "offset": offset})
             found = documents.items(_page(reply, self._transport.url))
             yield from found
             if not found or "next" not in documents.links(reply.document):
@@ -150,24 +168,25 @@ def _sign_in(transport: Transport, address: CubeAddress) -> None:
     transport.use_token(token)
 
 
-def _interface(transport: Transport) -> Interface:
-    links = documents.links(_page(transport.get(""), transport.url))
+def _interface(links: Mapping[str, str], url: str) -> Interface:
     # The current API has a link to files, too, and does not let anybody register them.
     for interface in (Interface.SERIES, Interface.FILE):
         if interface.value in links:
             return interface
-    raise CubeAnswer(
-        f"{transport.url} has no link to series or files of PACS",
-        "Check --CUBEURL: it must be the root of CUBE's API, such as https://cube.example.org/api/v1/.",
-    )
+    raise CubeAnswer(f"{url} has no link to series or files of PACS", _CURE)
+
+
+def _below_root(link: str, url: str) -> str:
+    """Where a link leads, below the root of the API; its host is not always one that can be reached."""
+    path, root = (_PATH_OF_LINK.fullmatch(each) for each in (link, url))
+    if path and root and path[1].startswith(root[1]) and path[1].endswith("/"):
+        return path[1].removeprefix(root[1])
+    return _FILES_OF_CURRENT
 
 
 def _page(reply: Reply, url: str) -> object:
     if reply.status == requests.codes.not_found:
-        raise CubeAnswer(
-            f"{url} has no such page",
-            "Check --CUBEURL: it must be the root of CUBE's API, such as https://cube.example.org/api/v1/.",
-        )
+        raise CubeAnswer(f"{url} has no such page", _CURE)
     if not reply.is_done:
         raise CubeAnswer(f"CUBE at {url} does not answer a search: {reply.message}")
     if not documents.is_page(reply.document):

@@ -1,16 +1,18 @@
-"""Filesystems that only one process sees: small ones, read-only ones. Needs no privileges."""
+"""Filesystems that only one process sees: small ones, read-only ones. Needs root, or namespaces of users."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
-import pytest
+from servers.needs import lacking
 
 
 def small(directory: Path, size: str) -> str:
-    """The shell command that mounts an empty filesystem of this size."""
+    """The shell command that mounts an empty filesystem of this size, as ``2m``, or ``2m,nr_inodes=100``."""
     directory.mkdir(parents=True, exist_ok=True)
     return f"mount -t tmpfs -o size={size} none {directory}"
 
@@ -26,14 +28,27 @@ def bind(directory: Path, place: Path) -> str:
     return f"mount --bind {directory} {place}"
 
 
-def run(mount: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command that sees what the shell command mounts.
+#: Without a namespace of users where there is no need: containers that root runs in often refuse those.
+_AS_ROOT = ("unshare", "--mount", "--propagation", "private")
+_AS_A_USER = ("unshare", "--user", "--map-root-user", "--mount")
 
-    Without namespaces, as in some containers, there is nothing to test.
-    """
-    unshare = ("unshare", "--user", "--map-root-user", "--mount")
-    if subprocess.run([*unshare, "mount", "-t", "tmpfs", "none", "/mnt"], check=False).returncode:
-        pytest.skip("this kernel gives no mounts of one's own: run with --cap-add SYS_ADMIN")
+
+@lru_cache(maxsize=1)
+def _unshare() -> tuple[str, ...] | None:
+    for command in (_AS_ROOT, _AS_A_USER) if os.geteuid() == 0 else (_AS_A_USER,):
+        probe = [*command, "mount", "-t", "tmpfs", "none", "/mnt"]
+        if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            return command
+    return None
+
+
+def run(mount: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command that sees what the shell command mounts."""
+    unshare = _unshare()
+    if unshare is None:
+        lacking(
+            "this kernel gives no mounts of one's own: run as root, in a container with --cap-add SYS_ADMIN"
+        )
     return subprocess.run(
         [*unshare, "sh", "-c", f'{mount} && exec "$@"', "sh", *map(str, command)],
         capture_output=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import datasets
+import without_links
+from servers.needs import lacking
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def other_filesystem(tmp_path: Path) -> Iterator[Path]:
     """An empty directory from which nothing can be linked to the test's own."""
     memory = Path("/dev/shm")  # noqa: S108
     if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip(f"there is no second filesystem: mount -t tmpfs none {memory}")
+        lacking(f"there is no second filesystem: mount -t tmpfs none {memory}")
     elsewhere = memory / f"pypx-{os.getpid()}-{tmp_path.name}"
     elsewhere.mkdir()
     yield elsewhere
@@ -31,14 +34,8 @@ def other_filesystem(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def without_links(tmp_path: Path) -> dict[str, str]:
-    """The environment of a process to which the operating system says of links what it says on FAT."""
-    site = tmp_path / "without-links"
+def no_links(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """The environment of a program to which the kernel says of links what it says on FAT, or as told."""
+    site = tmp_path / "no-links"
     site.mkdir()
-    (site / "sitecustomize.py").write_text(
-        "import errno, os\n"
-        "def link(*names, **options):\n"
-        "    raise OSError(errno.EPERM, os.strerror(errno.EPERM), *map(str, names))\n"
-        "os.link = link\n"
-    )
-    return {"PYTHONPATH": str(site)}
+    return without_links.environment(site, getattr(errno, getattr(request, "param", "EPERM")))

@@ -125,7 +125,7 @@ def _source_with_everything(directory: Path) -> None:
 def test_kill_9_at_any_moment_and_one_more_run_end_as_if_undisturbed(way, basemount, tmp_path, request):
     source, moments = tmp_path / "source", random.Random(7)  # noqa: S311
     _source_with_everything(source)
-    environment = request.getfixturevalue("without_links") if "without" in way else {}
+    environment = request.getfixturevalue("no_links") if "without" in way else {}
     arguments = ["-p", source, *(["--cleanup"] if way == "cleanup" else [])]
     if way == "other filesystem":
         elsewhere = request.getfixturevalue("other_filesystem")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sqlite3
 
 import pytest
 
@@ -11,6 +13,10 @@ import mounts
 import packed
 from demo.studies import Study
 from packed import counts, repack
+from pypx.actions.repack import Source, pack
+from pypx.basemount.layout import Basemount
+from pypx.basemount.smdb import Catalogue
+from pypx.errors import CatalogueLocked
 from tools import SCRIPTS, run_tool
 from trees import assert_holds, files_below, fingerprint
 
@@ -113,30 +119,44 @@ def test_a_directory_of_the_tree_that_may_not_be_written(basemount, files):
     assert_holds(basemount, files)
 
 
-def test_a_full_disk_ends_the_run_and_what_was_done_is_kept(basemount, tmp_path):
-    source = tmp_path / "source"
-    Study("FULL", size=64).series(1, 400).write(source)
+@pytest.mark.parametrize("cleanup", ["", "--cleanup"])
+@pytest.mark.parametrize(
+    ("basemount", "size", "more"),
+    [
+        ("disk/basemount", "2m", "64m"),
+        ("basemount", "2m", "64m"),
+        ("basemount", "64m,nr_inodes=100", "64m,nr_inodes=10000"),
+    ],
+)
+def test_a_full_disk_ends_the_run_and_what_was_done_is_kept(basemount, size, more, cleanup, tmp_path):
+    """The disk of the images is full; that of the catalogue is the same, or another."""
+    source, disk = tmp_path / "source", tmp_path / "disk"
+    whole = {file.read_bytes() for file in Study("FULL", size=64).series(1, 400).write(source)}
+    originals = shutil.copytree(source, tmp_path / "originals")
+    px_repack = f"{SCRIPTS}/px-repack --db {tmp_path / basemount}/log -d {disk}/data -p {source} {cleanup}"
     script = f"""
-{SCRIPTS}/px-repack --db {basemount}/log -p {source} > {tmp_path}/first.json
+{px_repack} > {tmp_path}/first.json
 echo $? > {tmp_path}/first.status
-mount -o remount,size=64m {basemount} &&
-cp -a {basemount} {tmp_path}/full &&
-{SCRIPTS}/px-repack --db {basemount}/log -p {source} > {tmp_path}/second.json
-cp -a {basemount} {tmp_path}/done
+cp -a {disk}/data {tmp_path}/first-data
+cp -a {source} {tmp_path}/first-source
+mount -o remount,size={more} {disk} &&
+{px_repack} > {tmp_path}/second.json
+cp -a {tmp_path / basemount} {tmp_path}/done
+cp -a {disk}/data {tmp_path}/done
 """
-    mounts.run(mounts.small(basemount, "2m"), "sh", "-c", script)
+    mounts.run(mounts.small(disk, size), "sh", "-c", script)
     assert (tmp_path / "first.status").read_text() == "1\n"
     assert json.loads((tmp_path / "first.json").read_text())["error"]["code"] == "disk-full"
-    full, done = tmp_path / "full", tmp_path / "done"
-    whole = {file.read_bytes() for file in source.iterdir()}
-    held = files_below(full / "data")
+    held = {file.read_bytes() for file in files_below(tmp_path / "first-data")}
     assert 0 < len(held) < 400
-    assert {file.read_bytes() for file in held} <= whole
-    assert files_below(full / "data", on_their_way=True) == []
-    second = json.loads((tmp_path / "second.json").read_text())
-    assert second["status"] == "success"
-    assert_holds(done, source.iterdir())
-    packed.assert_catalogue_is_exact(done)
+    assert held < whole
+    assert files_below(tmp_path / "first-data", on_their_way=True) == []
+    # What is not safe is where it was.
+    assert held | {file.read_bytes() for file in (tmp_path / "first-source").iterdir()} == whole
+    assert json.loads((tmp_path / "second.json").read_text())["status"] == "success"
+    assert_holds(tmp_path / "done", originals.iterdir())
+    packed.assert_catalogue_is_exact(tmp_path / "done")
+    assert len(files_below(source)) == (0 if cleanup else 400)
 
 
 def test_a_damaged_catalogue_is_told_of_and_nothing_is_placed(basemount, files):
@@ -146,3 +166,44 @@ def test_a_damaged_catalogue_is_told_of_and_nothing_is_placed(basemount, files):
     assert ran.error == "catalogue-damaged"
     assert "px-smdb --action check --repair" in ran.json["error"]["hint"]
     assert files_below(basemount / "data") == []
+
+
+def test_a_locked_catalogue_is_told_of_and_the_same_call_goes_on_later(basemount, files):
+    mount = Basemount.of_log_directory(basemount / "log")
+    mount.prepare()
+    with Catalogue.open(mount) as catalogue:
+        pack(files[:2], mount, catalogue, source=Source.TAKE)
+    writer = sqlite3.connect(basemount / "log" / "smdb.sqlite", isolation_level=None)
+    writer.execute("begin immediate")
+    with Catalogue.open(mount, wait=0.2) as waiting, pytest.raises(CatalogueLocked) as caught:
+        pack(files[2:], mount, waiting, source=Source.TAKE)
+    assert "held by another process for 0.2 s" in caught.value.message
+    assert "run the same command again" in caught.value.hint
+    # Nothing goes before the catalogue knows it.
+    assert all(file.exists() for file in files[2:])
+    writer.close()
+    with Catalogue.open(mount) as catalogue:
+        assert pack(files[2:], mount, catalogue, source=Source.TAKE).stored == 18
+    assert not any(file.exists() for file in files)
+    assert len(files_below(basemount / "data")) == 20
+    packed.assert_catalogue_is_exact(basemount)
+
+
+def test_a_damaged_file_on_a_full_disk_is_kept_where_it_is(basemount, tmp_path):
+    source = tmp_path / "source"
+    (file,) = Study("CUT", size=512).series(1).write(source)
+    file.write_bytes(file.read_bytes()[:-4])
+    px_repack = f"{SCRIPTS}/px-repack --db {basemount}/log -p {source} --cleanup"
+    script = f"""
+{px_repack} > {tmp_path}/first.json
+find {basemount}/quarantine -type f ! -name '*.json' > {tmp_path}/quarantine
+mount -o remount,size=64m {basemount} &&
+{px_repack} > {tmp_path}/second.json
+cp -a {basemount} {tmp_path}/done
+"""
+    mounts.run(mounts.small(basemount, "400k"), "sh", "-c", script)
+    assert json.loads((tmp_path / "first.json").read_text())["error"]["code"] == "disk-full"
+    assert (tmp_path / "quarantine").read_text() == ""
+    assert json.loads((tmp_path / "second.json").read_text())["error"]["code"] == "file-damaged"
+    assert list(packed.quarantine(tmp_path / "done").values()) == ["file-damaged"]
+    assert file.exists()

@@ -1,9 +1,10 @@
-"""What a test needs from a Debian package, and what to do where it is not there."""
+"""What a test needs from the machine, and what to do where it is not there."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -17,9 +18,13 @@ def require(binary: str, package: str) -> str:
     Daemons are looked for in ``/usr/sbin`` too, which is not on everybody's PATH.
     """
     found = shutil.which(binary, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if found:
-        return found
-    advice = f"{binary} is not installed: apt-get install {package}"
+    if not found:
+        lacking(f"{binary} is not installed: apt-get install {package}")
+    return found
+
+
+def lacking(advice: str) -> NoReturn:
+    """Skip the test with what to do about it; in CI, fail."""
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(advice)
     pytest.skip(advice)

@@ -41,7 +41,9 @@ def test_answers_that_a_pacs_did_not_match_are_left_out(keyword: str, value: str
     assert numbers_of(ran) == fitting
     left_out = 3 - len(fitting)
     if left_out:
-        assert_says(ran, f"{left_out} studies left out: they do not match {keyword}.")
+        assert_says(
+            ran, f"{left_out} {'study' if left_out == 1 else 'studies'} left out for not matching {keyword}."
+        )
     assert len(pacs.asked("SERIES")) == len(fitting)
 
 
@@ -49,7 +51,7 @@ def test_studies_that_a_pacs_did_not_match_by_uid_are_left_out() -> None:
     with FindProvider(archive(3), of_level("STUDY", adding(StudyInstanceUID="1.2.9"))) as pacs:
         ran = find(pacs, "--StudyInstanceUID", f"{study_uid(3)},{study_uid(1)}")
     assert numbers_of(ran) == [1, 3]
-    assert_says(ran, "1 studies left out: they do not match StudyInstanceUID.")
+    assert_says(ran, "1 study left out for not matching StudyInstanceUID.")
 
 
 def test_a_study_without_a_value_is_left_out_wherever_it_comes() -> None:
@@ -58,7 +60,7 @@ def test_a_study_without_a_value_is_left_out_wherever_it_comes() -> None:
     with FindProvider(held, ignores=["AccessionNumber"]) as pacs:
         ran = find(pacs, "--AccessionNumber", "A-1")
     assert numbers_of(ran) == [1]
-    assert_says(ran, "studies left out: they do not match AccessionNumber")
+    assert_says(ran, "studies left out for not matching AccessionNumber")
 
 
 def test_a_key_that_a_pacs_does_not_know_cannot_be_checked_and_that_is_said() -> None:
@@ -74,7 +76,7 @@ def test_modalities_are_seen_in_the_series_where_a_pacs_does_not_tell_them() -> 
         ran = find(pacs, "--ModalitiesInStudy", "MR")
         unchecked = find(pacs, "--ModalitiesInStudy", "MR", "--StudyOnly")
     assert numbers_of(ran) == [2]
-    assert_says(ran, "2 studies left out: none of their series is of the modality asked for.")
+    assert_says(ran, "2 studies left out for having no series of the modality asked for.")
     assert numbers_of(unchecked) == [1, 2, 3]
     assert_says(unchecked, "The PACS returns no ModalitiesInStudy")
 
@@ -83,7 +85,7 @@ def test_series_that_a_pacs_did_not_match_are_left_out() -> None:
     with FindProvider(archive(2), ignores=["Modality"]) as pacs:
         ran = find(pacs, "--PatientID", "P-*", "--Modality", "MR")
     assert series_of(ran) == [[series_uid(1, 2)], [series_uid(2, 2)]]
-    assert_says(ran, "2 series left out: they do not match Modality.")
+    assert_says(ran, "2 series left out for not matching Modality.")
 
 
 def test_a_pacs_that_says_that_it_ignores_keys() -> None:
@@ -135,7 +137,7 @@ def test_a_pacs_that_answers_all_series_to_every_query_and_does_not_say_whose_th
         ran = find(pacs, "--PatientID", "P-*")
     assert_says(
         ran,
-        "2 series are listed in several studies",
+        "Listed in several studies: 2 series",
     )
 
 
@@ -164,7 +166,7 @@ def test_series_of_foreign_studies() -> None:
     with FindProvider(archive(2), of_level("SERIES", foreign)) as pacs:
         ran = find(pacs, "--PatientID", "P-*")
     assert "1.2.9.1" not in ran.stdout
-    assert_says(ran, "2 series left out: they are of another study than the one asked for.")
+    assert_says(ran, "2 series left out for being of another study than the one asked for.")
 
 
 def test_foreign_studies() -> None:
@@ -172,7 +174,7 @@ def test_foreign_studies() -> None:
     with FindProvider(archive(2), of_level("STUDY", foreign)) as pacs:
         ran = find(pacs, "--StudyInstanceUID", study_uid(1))
     assert numbers_of(ran) == [1]
-    assert_says(ran, "1 studies left out: they do not match StudyInstanceUID.")
+    assert_says(ran, "1 study left out for not matching StudyInstanceUID.")
 
 
 def test_attributes_that_nobody_asked_for_are_passed_on() -> None:
@@ -192,13 +194,13 @@ def test_attributes_that_nobody_asked_for_are_passed_on() -> None:
 @pytest.mark.parametrize("level", ["STUDY", "SERIES"])
 def test_what_has_no_valid_uid_is_left_out(uid: str, level: str) -> None:
     keyword = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}[level]
-    what = {"STUDY": "studies", "SERIES": "series"}[level]
+    what = {"STUDY": "study", "SERIES": "series"}[level]
     odd = {"PatientID": "P-ODD", "StudyInstanceUID": study_uid(1), keyword: uid}
     with FindProvider(archive(1), of_level(level, adding(**odd))) as pacs:
         ran = find(pacs, "--PatientID", "P-*")
     assert series_of(ran) == [[series_uid(1, 1), series_uid(1, 2)]]
     assert not uid or f'"{uid}"' not in ran.stdout
-    assert_says(ran, f"1 {what} left out: the PACS gave no valid {keyword}.")
+    assert_says(ran, f"1 {what} left out for lack of a valid {keyword}.")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,12 @@ def test_series_capped_with_a_status(status: int) -> None:
     with FindProvider(archive(3, series=3), habit) as pacs:
         ran = find(pacs, "--PatientID", "P-*", status=1)
     assert [len(series) for series in series_of(ran)] == [3, 1, 3]
-    assert_fails(ran, "results-capped", "the series of 1 of 3 studies", notes=["1 studies have more series"])
+    assert_fails(
+        ran,
+        "results-capped",
+        "the series of 1 of 3 studies",
+        notes=["fewer series than it says it has of 1 study"],
+    )
 
 
 def test_studies_capped_silently() -> None:
@@ -90,14 +95,14 @@ def test_a_cap_is_seen_before_what_does_not_fit_is_left_out() -> None:
 def test_series_capped_silently_where_the_pacs_says_how_many_it_has() -> None:
     with FindProvider(archive(2, series=3), of_level("SERIES", capped(2))) as pacs:
         ran = find(pacs, "--PatientID", "P-*")
-    assert_says(ran, "2 studies have more series than the PACS returned")
+    assert_says(ran, "fewer series than it says it has of 2 studies")
 
 
 def test_series_capped_silently_where_it_does_not() -> None:
     held = [a_study(1, series=130), a_study(2)]
     with FindProvider(held, of_level("SERIES", capped(100)), lacks=["NumberOfStudyRelatedSeries"]) as pacs:
         ran = find(pacs, "--PatientID", "P-*")
-    assert_says(ran, "1 studies have a round number of series: perhaps a limit of the PACS.")
+    assert_says(ran, "A round number of series, perhaps a limit of the PACS: 1 study.")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,12 @@ def test_one_series_query_of_many_that_fails() -> None:
     with FindProvider(archive(25), of_study(7, ending(0xC001))) as pacs:
         ran = find(pacs, "--PatientID", "P-*", status=1)
     assert [len(series) for series in series_of(ran)] == [2] * 6 + [0] + [2] * 18
-    assert_fails(ran, "request-failed", "the series of 1 of 25 studies", notes=["1 studies have more series"])
+    assert_fails(
+        ran,
+        "request-failed",
+        "the series of 1 of 25 studies",
+        notes=["fewer series than it says it has of 1 study"],
+    )
 
 
 def test_a_study_whose_series_query_failed_is_not_said_to_match() -> None:
@@ -158,7 +168,10 @@ def test_an_abort_over_the_series_of_one_study() -> None:
         ran = find(pacs, "--PatientID", "P-*", status=1)
     assert [len(series) for series in series_of(ran)] == [2] * 4 + [1] + [2] * 20
     assert_fails(
-        ran, "connection-lost", "the series of 1 of 25 studies", notes=["1 studies have more series"]
+        ran,
+        "connection-lost",
+        "the series of 1 of 25 studies",
+        notes=["fewer series than it says it has of 1 study"],
     )
     assert pacs.associations <= 6
 
@@ -175,7 +188,10 @@ def test_a_pacs_that_aborts_over_all_series_is_not_asked_for_ever() -> None:
         ran = find(pacs, "--PatientID", "P-*", status=1)
     assert len(ran.json["data"]) == 25
     assert_fails(
-        ran, "connection-lost", "the series of 25 of 25 studies", notes=["25 studies have more series"]
+        ran,
+        "connection-lost",
+        "the series of 25 of 25 studies",
+        notes=["fewer series than it says it has of 25 studies"],
     )
     assert pacs.associations <= 7
 
@@ -199,7 +215,7 @@ def test_the_series_of_one_study_are_no_data_sets(broken: str) -> None:
     with FindProvider(archive(25), of_study(5, sending(_NO_DATA_SETS[broken]))) as pacs:
         ran = find(pacs, "--PatientID", "P-*", status=1)
     assert [len(series) for series in series_of(ran)] == [2] * 4 + [0] + [2] * 20
-    assert_fails(ran, "answer-unreadable", notes=["1 studies have more series"])
+    assert_fails(ran, "answer-unreadable", notes=["fewer series than it says it has of 1 study"])
 
 
 def test_answers_that_are_slow_and_in_time() -> None:
@@ -221,7 +237,12 @@ def test_a_pacs_that_stalls_in_the_middle() -> None:
     with FindProvider(archive(25), of_study(5, waiting(60))) as pacs:
         ran = find(pacs, "--PatientID", "P-*", "--timeout", "1", "--jobs", "1", status=1)
     assert [len(series) for series in series_of(ran)] == [2] * 4 + [0] * 21
-    assert_fails(ran, "peer-timeout", "the series of 21 of 25 studies", notes=["21 studies have more series"])
+    assert_fails(
+        ran,
+        "peer-timeout",
+        "the series of 21 of 25 studies",
+        notes=["fewer series than it says it has of 21 studies"],
+    )
     assert ran.seconds < 10
 
 

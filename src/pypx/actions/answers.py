@@ -15,6 +15,8 @@ from pypx.dicom.uid import is_uid
 #: The values of one answer: keyword (or gggg,eeee) to text.
 Values: TypeAlias = Mapping[str, str]
 
+_PLURAL = {"study": "studies", "series": "series"}
+
 #: A number of answers that is a multiple of this, and not small, is more likely a limit than chance.
 _ROUND = 50
 _SMALLEST_LIMIT = 100
@@ -31,7 +33,7 @@ class Sieve:
     uid : str
         Keyword of the UID that tells answers apart.
     what : str
-        What they are, in the plural.
+        What they are: "study" or "series".
     matching : mapping of str to str
         What was asked for.
     """
@@ -105,22 +107,30 @@ class Sieve:
     def notes(self) -> list[str]:
         """What a reader should know of what is left out."""
         notes = [
-            f"{count} {self._what} left out: they do not match {name}." for name, count in self._unfit.items()
+            f"{some(count, self._what)} left out for not matching {name}."
+            for name, count in self._unfit.items()
         ]
         if self._without_uid:
-            notes.append(f"{self._without_uid} {self._what} left out: the PACS gave no valid {self._uid}.")
+            notes.append(f"{some(self._without_uid, self._what)} left out for lack of a valid {self._uid}.")
         if self._foreign:
-            notes.append(
-                f"{self._foreign} {self._what} left out: they are of another study than the one asked for."
-            )
+            foreign = some(self._foreign, self._what)
+            notes.append(f"{foreign} left out for being of another study than the one asked for.")
         return notes
+
+
+def some(count: int, what: str) -> str:
+    """So many studies or series, in words: "1 study", "2 studies", "1 series"."""
+    return f"{count} {_PLURAL[what] if count != 1 else what}"
 
 
 def unchecked_notes(names: Sequence[str], what: str) -> list[str]:
     """What to say of keys that the PACS returned in no answer."""
     if not names:
         return []
-    return [f"The PACS returns no {' and no '.join(names)}: whether the {what} match could not be checked."]
+    return [
+        f"The PACS returns no {' and no '.join(names)}:"
+        f" whether the {_PLURAL[what]} match could not be checked."
+    ]
 
 
 def looks_like_a_limit(count: int) -> bool:

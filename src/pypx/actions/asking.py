@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pypx.actions.answers import Sieve, Values, looks_like_a_limit, said_count
+from pypx.actions.answers import Sieve, Values, looks_like_a_limit, said_count, some
 from pypx.actions.parallel import side_by_side
 from pypx.actions.progress import Progress, Step
 from pypx.dcmtk import dimse, findscu
@@ -88,7 +88,7 @@ def ask_studies(caller: Caller, query: Query, limit: int | None, progress: Progr
     """
     cancel_at = limit
     while True:
-        sieve = Sieve("StudyInstanceUID", "studies", query.matching)
+        sieve = Sieve("StudyInstanceUID", "study", query.matching)
         arrived = 0
 
         def take(answer: findscu.Answer, sieve: Sieve = sieve) -> None:
@@ -104,12 +104,13 @@ def ask_studies(caller: Caller, query: Query, limit: int | None, progress: Progr
             break
         logger.info("Of %d studies %d match; asking for more", arrived, sieve.count)
         cancel_at *= _WIDENING
+    progress(Step("Studies found", sieve.count, sieve.count))
     error = outcome.error or _status_error(caller, outcome, was_cut, arrived)
     if error and not arrived:
         raise error
     kept, notes = sieve.kept(), []
     if limit is not None and (was_cut or sieve.count > limit):
-        notes.append(f"Stopped after {limit} studies, as --limit says; there may be more.")
+        notes.append(f"Stopped after {some(limit, 'study')}, as --limit says; there may be more.")
         kept = kept[:limit]
     elif looks_like_a_limit(arrived) and not error:
         notes.append(
@@ -257,17 +258,18 @@ class _SeriesQueries:
             short = sum((said or 0) > len(kept[uid]) for uid, said in self._series_said.items())
             if short:
                 notes.append(
-                    f"{short} studies have more series than the PACS returned; perhaps it has a limit."
+                    f"The PACS returned fewer series than it says it has of {some(short, 'study')};"
+                    " perhaps it has a limit."
                 )
         unsaid = (uid for uid, said in self._series_said.items() if said is None or self._matching)
         capped = sum(looks_like_a_limit(self._arrived[uid]) for uid in unsaid)
         if capped:
-            notes.append(f"{capped} studies have a round number of series: perhaps a limit of the PACS.")
+            notes.append(f"A round number of series, perhaps a limit of the PACS: {some(capped, 'study')}.")
         uids = Counter(values["SeriesInstanceUID"] for series in kept.values() for values in series)
         several = sum(times > 1 for times in uids.values())
         if several:
             notes.append(
-                f"{several} series are listed in several studies: the PACS does not say whose they are."
+                f"Listed in several studies: {some(several, 'series')}; the PACS does not say whose they are."
             )
         return notes
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pypx.actions.answers import unchecked_notes
+from pypx.actions.answers import some, unchecked_notes
 from pypx.actions.asking import Answered, ask_series, ask_studies
 from pypx.actions.found import Found, FoundSeries, FoundStudy
 from pypx.actions.progress import Progress, ignore_progress
@@ -189,7 +189,7 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
         unchecked.remove("ModalitiesInStudy")
         whole, more_notes = _of_modality(request.matching["ModalitiesInStudy"], whole)
         notes += more_notes
-    notes += unchecked_notes(unchecked, "studies")
+    notes += unchecked_notes(unchecked, "study")
     if series:
         notes += [*series.notes, *unchecked_notes(series.unchecked, "series")]
     if studies.keys_ignored or (series and series.keys_ignored):
@@ -223,7 +223,7 @@ def _of_modality(asked: str, studies: Sequence[FoundStudy]) -> tuple[list[FoundS
         if any(fits("Modality", asked, one.values.get("Modality", "")) for one in study.series)
     ]
     left_out = len(studies) - len(kept)
-    note = f"{left_out} studies left out: none of their series is of the modality asked for."
+    note = f"{some(left_out, 'study')} left out for having no series of the modality asked for."
     return kept, [note] if left_out else []
 
 

@@ -31,11 +31,14 @@ class Tool(click.Command):
     ----------
     examples : str
         Shown at the end of ``--help`` and by ``--desc``: commands a reader can copy.
+    goes_on : bool
+        Whether the same command, after an interruption, goes on where it was.
     """
 
-    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, examples: str = "", goes_on: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+        self.goes_on = goes_on
         self.params += [
             click.Option(
                 ["-v", "--verbosity"],
@@ -128,7 +131,8 @@ def _status(tool: Tool, name: str, arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort, Interrupted):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        terminal.say(name, "interrupted; what is done is kept, the same command goes on from there.")
+        rest = "; what is done is kept, the same command goes on from there" if tool.goes_on else ""
+        terminal.say(name, f"interrupted{rest}.")
         return Interrupted.exit_status
     except BrokenPipeError:
         # Whoever read our output has enough, as in `px-find … | head`.

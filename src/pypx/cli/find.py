@@ -22,7 +22,7 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
 """
 
 
-@click.command("px-find", cls=edge.Tool, examples=EXAMPLES)
+@click.command("px-find", cls=edge.Tool, examples=EXAMPLES, goes_on=False)
 @pacs_options
 @query_options
 @click.option("--StudyOnly", "StudyOnly", is_flag=True, help="Do not ask for the series of the studies.")

@@ -231,9 +231,15 @@ def _values_from_json(members: object, tags: dict[str, str]) -> dict[str, str]:
             continue
         if not isinstance(member, dict) or "value" not in member:
             raise InvalidInput(f"The member {keyword!r} has no value as px-find writes it")
-        values[keyword] = str(member["value"])
+        values[keyword] = _text_from_json(keyword, member["value"])
         tags.setdefault(keyword, str(member.get("tag", "")))
     return values
+
+
+def _text_from_json(keyword: str, value: object) -> str:
+    if isinstance(value, (list, dict)):
+        raise InvalidInput(f"The value of {keyword!r} is no text as px-find writes it")
+    return "" if value is None else str(value)
 
 
 def read_documents(text: str) -> Iterator[object]:

@@ -15,6 +15,8 @@ from demo.pacs import Pacs
 from servers.needs import require
 from servers.orthanc import Orthanc
 from servers.postgresql import Postgresql
+from servers.swift import Swift
+from storing import Destination, DirectoryDestination, SwiftDestination
 
 #: Starts an empty PACS of this test's own, to fill, to kill, to start again.
 StartPacs: TypeAlias = Callable[[], Pacs]
@@ -116,6 +118,28 @@ def basemount(tmp_path: Path, database: str | None) -> Path:
     if database:
         catalogues.use(path, database)
     return path
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swift]:
+    """A Swift that stays up; each test has a container of its own in it."""
+    with Swift(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@pytest.fixture
+def swift_container(swift: Swift, basemount: Path) -> SwiftDestination:
+    """An empty container, which the BASEMOUNT knows as a storage."""
+    return SwiftDestination(swift, basemount)
+
+
+@pytest.fixture(params=["swift", "fs"])
+def destination(request: pytest.FixtureRequest, basemount: Path, tmp_path: Path) -> Destination:
+    """Each case on Swift and on a directory, both empty; the BASEMOUNT knows it as a storage."""
+    if request.param == "fs":
+        return DirectoryDestination(tmp_path / "store", basemount)
+    container: SwiftDestination = request.getfixturevalue("swift_container")
+    return container
 
 
 @pytest.hookimpl(wrapper=True)

@@ -106,6 +106,8 @@ class FaultyProxy:
 
     def __init__(self, port: int, rule: Rule = let_pass) -> None:
         self.rule = rule
+        #: Bytes of a body after which each answer breaks off; None for never.
+        self.cut_bodies_after: int | None = None
         self.asked: list[tuple[str, str]] = []
         self._counting = threading.Lock()
         self._server = _Server(port, self)
@@ -166,7 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._answer(answer)
 
-    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _handle
+    do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _handle  # noqa: N815
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
@@ -199,8 +201,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body)
+            kept = answer.body[: self.server.proxy.cut_bodies_after]
+            self.wfile.write(kept)
+            self.close_connection = self.close_connection or len(kept) < len(answer.body)
         self.wfile.flush()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Says nothing."""

@@ -232,7 +232,7 @@ class Swift:
         for part in self._parts:
             part.start()
         deadline = time.monotonic() + 30.0
-        while not all([part.is_up() for part in self._parts]):
+        while not all(part.is_up() for part in self._parts):
             if time.monotonic() > deadline:
                 raise ServerFailed(f"Swift does not come up:\n{self.log}")
             time.sleep(0.02)
@@ -274,14 +274,8 @@ class Swift:
         """
         connection = http.client.HTTPConnection(HOST, self.port, timeout=20)
         try:
-            connection.request("GET", "/auth/v1.0", headers={"X-Auth-User": LOGIN, "X-Auth-Key": KEY})
-            told = connection.getresponse()
-            told.read()
-            if told.status != 200:
-                raise ServerFailed(f"Swift answers the authentication with {told.status}:\n{self.log}")
-            url = urllib.parse.urlsplit(told.headers["X-Storage-Url"])
-            token = told.headers["X-Auth-Token"]
-            connection.request(method, f"{url.path}/{path}", body, {"X-Auth-Token": token, **headers})
+            account, token = self._let_in(connection)
+            connection.request(method, f"{account}/{path}", body, {"X-Auth-Token": token, **headers})
             answer = connection.getresponse()
             content = answer.read()
             assert answer.status < 300, f"{method} {path}: {answer.status} {content[:200]!r}"
@@ -289,11 +283,35 @@ class Swift:
         finally:
             connection.close()
 
+    def let_in(self) -> tuple[str, str]:
+        """The path of the account, and a token for it."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=20)
+        try:
+            return self._let_in(connection)
+        finally:
+            connection.close()
+
+    def _let_in(self, connection: http.client.HTTPConnection) -> tuple[str, str]:
+        connection.request("GET", "/auth/v1.0", headers={"X-Auth-User": LOGIN, "X-Auth-Key": KEY})
+        told = connection.getresponse()
+        told.read()
+        if told.status != 200:
+            raise ServerFailed(f"Swift answers the authentication with {told.status}:\n{self.log}")
+        return urllib.parse.urlsplit(told.headers["X-Storage-Url"]).path, told.headers["X-Auth-Token"]
+
     def objects(self, prefix: str = "", container: str = CONTAINER) -> dict[str, Kept]:
         """What it lists, by name."""
         query = urllib.parse.urlencode({"format": "json", "prefix": prefix})
         listed = json.loads(self.request("GET", f"{container}?{query}"))
         return {one["name"]: Kept(one["name"], one["bytes"], one["hash"]) for one in listed}
+
+    def put(self, name: str, content: bytes, container: str = CONTAINER) -> None:
+        """Make an object."""
+        self.request("PUT", f"{container}/{urllib.parse.quote(name)}", content)
+
+    def remove(self, name: str, container: str = CONTAINER) -> None:
+        """Remove an object."""
+        self.request("DELETE", f"{container}/{urllib.parse.quote(name)}")
 
     def content(self, name: str, container: str = CONTAINER) -> bytes:
         """An object's content."""

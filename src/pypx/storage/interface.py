@@ -72,7 +72,8 @@ class Storage(abc.ABC):
         Raises
         ------
         ObjectExists
-            When something has that name already and is not to be replaced.
+            When something has that name already and is not to be replaced. Of several that are put at the
+            same moment, the last may replace the others all the same.
         ObjectCorrupt
             When the storage holds something else than the file.
         FileUnreadable

@@ -82,7 +82,7 @@ class SwiftStorage(Storage):
         checked_name(name)
         try:
             size = file.stat().st_size
-            if size <= _SMALL:
+            if size <= min(_SMALL, self._segment_bytes):
                 return self._put_content(name, file.read_bytes(), replace=replace)
             if size <= self._segment_bytes:
                 return self._put_stream(name, file, size, replace=replace)

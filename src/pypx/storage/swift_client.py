@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from swiftclient import client
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from pypx.errors import (
+    InvalidValue,
     ObjectCorrupt,
     ObjectExists,
     ObjectMissing,
@@ -72,9 +74,18 @@ class SwiftClient:
         Of each request.
     timeout : float
         Seconds without a byte after which the storage is taken as hung.
+
+    Raises
+    ------
+    InvalidValue
+        When the file of certificates is not there.
     """
 
     def __init__(self, access: SwiftAccess, retries: Retries, timeout: float) -> None:
+        if access.ca_certificates and not Path(access.ca_certificates).is_file():
+            raise InvalidValue(
+                f"{access.ca_certificates} is not a file of certificates", 'Correct the field "cacert".'
+            )
         self.access = access
         self._retries = retries
         self._timeout = (min(timeout, _CONNECT_TIMEOUT), timeout)

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeAlias
@@ -22,6 +23,9 @@ from pypx import __version__
 from pypx.cli import terminal
 from pypx.cli.json_arguments import take_json_arguments
 from pypx.errors import InternalError, Interrupted, OutputUnwritable, PypxError, UsageError
+
+#: Where ``--debugToDir`` keeps the JSON of this run.
+_kept_json: ContextVar[Path | None] = ContextVar("kept_json", default=None)
 
 
 class Tool(click.Command):
@@ -105,7 +109,7 @@ def _keep_debug(context: click.Context, parameter: click.Parameter, directory: s
         raise click.BadParameter(
             f"{directory} cannot be written ({error.strerror}).", context, parameter
         ) from error
-    context.obj = stem.with_suffix(".json")
+    _kept_json.set(stem.with_suffix(".json"))
 
 
 def run(tool: Tool, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -204,9 +208,9 @@ def _of_value(value: object) -> JsonPieces:
 
 
 def _keep_json(pieces: JsonPieces) -> None:
-    context = click.get_current_context(silent=True)
-    if context and isinstance(context.obj, Path):
-        descriptor = os.open(context.obj, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    file = _kept_json.get()
+    if file is not None:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as kept:
             kept.writelines(pieces(2))
 

@@ -49,7 +49,8 @@ def attribute(name: str) -> Attribute:
         With the nearest keywords, when there is none of this name.
     """
     written = _TAG.fullmatch(name)
-    number = int(written[1] + written[2], 16) if written else tag_for_keyword(name)
+    # Some entries of the dictionary have no keyword.
+    number = int(written[1] + written[2], 16) if written else tag_for_keyword(name) if name else None
     if number is None:
         raise UnknownAttribute(f"{name!r} is not a DICOM keyword", _suggestion(name))
     return of_tag(Tag(number))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from pypx.actions.push.wanted import ReadFile
-from pypx.basemount.templates import TreeTemplates, distinct_component
+from pypx.basemount.templates import COMPONENT_BYTES, TreeTemplates, distinct_component
 from pypx.errors import InvalidValue
 
 #: Where ChRIS looks for the images of PACS.
@@ -69,12 +69,11 @@ def folder_name(
 def image_name(folder: str, templates: TreeTemplates, file: ReadFile) -> str:
     """The name of a file in its series' folder; other content of the same UID has one of its own."""
     image = templates.image.component(file.values)
-    if file.variant:
-        image = _distinct(image, file.sop_uid, file.variant)
-    longest = LONGEST_NAME - len(folder) - 1
+    longest = _longest_in(folder)
     if len(image) > longest:
         image = distinct_component(image, image, _DIGITS_OF_CUT, longest)
-    return f"{folder}/{image}"
+    name = f"{folder}/{image}"
+    return distinct_name(name, file.sop_uid, file.variant) if file.variant else name
 
 
 def distinct_name(name: str, sop_uid: str, digest: str) -> str:
@@ -89,11 +88,12 @@ def distinct_name(name: str, sop_uid: str, digest: str) -> str:
         Of its data set; the same as the catalogue's variant has.
     """
     folder, _, image = name.rpartition("/")
-    return f"{folder}/{_distinct(image, sop_uid, digest[:16])}"
+    identity = f"{sop_uid} {digest[:16]}"
+    return f"{folder}/{distinct_component(image, identity, _DIGITS, _longest_in(folder))}"
 
 
-def _distinct(image: str, sop_uid: str, variant: str) -> str:
-    return distinct_component(image, f"{sop_uid} {variant}", _DIGITS)
+def _longest_in(folder: str) -> int:
+    return min(COMPONENT_BYTES, LONGEST_NAME - len(folder) - 1)
 
 
 def _cut(part: str) -> str:

@@ -108,6 +108,12 @@ class Cube(WebServer):
         place = _POSTS[self.interface]
         return [asked for asked, _ in self.requests if asked.method == "POST" and _place(asked) == place]
 
+    def forget(self) -> None:
+        """Know of nothing that was registered."""
+        with self._lock:
+            self.registered.clear()
+            self._files.clear()
+
     def answer(self, asked: Asked) -> Answer | None:
         """What is answered to a request."""
         time.sleep(self.delay)

@@ -445,3 +445,13 @@ class AttributeMissing(PypxError):
     code = "attribute-missing"
     cause = "PatientID, StudyDate or a UID is missing in the images, or cannot be used."
     cure = "CUBE registers nothing without it; correct it where the images come from."
+
+
+class CatalogueDiffers(PypxError):
+    """Tree and catalogue do not agree, or there are images that belong to neither yet."""
+
+    code = "catalogue-differs"
+    cause = (
+        "Files in data/ are missing, changed or not catalogued, or images wait in incoming/ or quarantine/."
+    )
+    cure = "Run px-smdb --action check --repair; it says what it did, and what is left to a person."

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select, text
@@ -112,6 +115,48 @@ class Database:
             with self._writer() as connection, connection.begin():
                 yield connection
 
+    def examine(self) -> None:
+        """Go through SQLite's file; of PostgreSQL's the server takes care.
+
+        Raises
+        ------
+        CatalogueDamaged
+            When it is damaged, somewhere.
+        CatalogueLocked, BasemountUnusable
+        """
+        if self._file:
+            with self._translated():
+                if said := engines.sqlite_damage(self._file):
+                    raise CatalogueDamaged(f"The catalogue {self.name} is damaged ({said})", self._cure())
+
+    def move_aside(self) -> Path | None:
+        """Give SQLite's file another name, where it is damaged, so that it can be made anew.
+
+        Returns
+        -------
+        pathlib.Path or None
+            The new name; None where it is not that which is wrong with the catalogue.
+
+        Raises
+        ------
+        CatalogueLocked, BasemountUnusable
+        """
+        if self._file is None:
+            return None
+        with self._translated(), _exclusively(self._file.with_name(f"{self._file.name}-recovery.lock")):
+            # Another process may have been faster.
+            if not engines.sqlite_damage(self._file):
+                return None
+            self.close()
+            aside = self._file.with_name(f"{self._file.name}-damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+            # Its log first: SQLite would apply it to the file that is made next.
+            for suffix in ("-wal", "-shm", ""):
+                part = Path(f"{self._file}{suffix}")
+                if part.exists():
+                    part.rename(f"{aside}{suffix}")
+            self._made = False
+            return aside
+
     def _reader(self) -> Connection:
         connection = self._engine.connect()
         if self.dialect == "postgresql":
@@ -204,6 +249,17 @@ class Database:
         if self._file:
             return "Run px-smdb --action check --repair: it moves it aside and makes it anew from data/."
         return "Restore the database from its backup, then run px-smdb --action check --repair."
+
+
+@contextmanager
+def _exclusively(lock: Path) -> Iterator[None]:
+    """Wait until no other process is in a block with this lock."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _code(error: BaseException) -> int | str | None:

@@ -51,6 +51,29 @@ def make_sqlite_file(file: Path, wait: float) -> None:
         connection.close()
 
 
+def sqlite_damage(file: Path) -> str:
+    """What is wrong with an SQLite file itself; "" where nothing is, or there is none.
+
+    Raises
+    ------
+    sqlite3.Error
+        When it cannot be looked into: locked, unreadable.
+    """
+    if not file.exists():
+        return ""
+    try:
+        connection = sqlite3.connect(_sqlite_uri(file), uri=True, timeout=30)
+        try:
+            said = connection.execute("PRAGMA quick_check(1)").fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if sqlite_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return str(error)
+        raise
+    return "" if said == ("ok",) else " ".join(str(said[0]).split())
+
+
 def sqlite_engine(file: Path, wait: float) -> Engine:
     """Connections to a file that is there."""
 

@@ -149,6 +149,31 @@ class IncomingDirectory:
         self.release()
 
 
+def is_owned(directory: Path) -> bool:
+    """Whether a process that lives owns a directory; it is left as it is.
+
+    Raises
+    ------
+    BasemountUnusable
+        When that cannot be found out.
+    """
+    try:
+        lock = os.open(directory / _OWNER, os.O_RDONLY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise unusable(error, directory) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise unusable(error, directory) from error
+    finally:
+        os.close(lock)
+    return False
+
+
 def abandoned(parent: Path) -> Iterator[IncomingDirectory]:
     """Directories whose owner was killed, owned by this process from one step of the loop to the next.
 

@@ -50,7 +50,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> None:
     elif not status.series:
         sys.stderr.write("No series.\n")
     else:
-        _show(status)
+        show_status(status)
 
 
 def _status(options: Mapping[str, Any]) -> Status:
@@ -91,7 +91,7 @@ def _founds() -> list[Any]:
     return [from_json(document) for document in read_documents(sys.stdin.read())]
 
 
-def _show(status: Status) -> None:
+def show_status(status: Status) -> None:
     """A table for a person; counts that nobody recorded of any series have no column."""
     from itertools import groupby
 

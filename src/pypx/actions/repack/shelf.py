@@ -174,7 +174,14 @@ class Shelf:
         if not real.is_relative_to(self._real_tree) or path.is_symlink():
             return None
         place = PurePosixPath(real.relative_to(self._real_tree), path.name)
-        return None if any(part.endswith("~") for part in place.parts) else place
+        if any(part.endswith("~") for part in place.parts):
+            return None
+        try:
+            str(place).encode()
+        except UnicodeEncodeError:
+            # A name that the catalogue could not hold.
+            return None
+        return place
 
     def _keep_folders(self, candidates: Iterable[Candidate]) -> None:
         """Files that are in data/ already: whose they are, the directories that they lie in are."""

@@ -1,0 +1,318 @@
+"""The actions of px-smdb: what each takes from the command line, which action it calls, how it is shown."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pypx.cli.progress import progress_bar
+from pypx.errors import FileUnreadable, UsageError
+
+if TYPE_CHECKING:
+    from pypx.actions.smdb.tables import Table
+    from pypx.basemount.layout import Basemount
+    from pypx.basemount.smdb import Catalogue
+    from pypx.cli.edge import JsonPieces
+    from pypx.errors import PypxError
+
+#: What a file with keys may hold at most, in bytes.
+_LARGEST = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks for.
+
+    Parameters
+    ----------
+    action : str
+    options : mapping
+    basemount : Basemount
+    """
+
+    action: str
+    options: Mapping[str, Any]
+    basemount: Basemount
+
+    @property
+    def text(self) -> str:
+        """``--actionArgs`` as it is."""
+        return str(self.options["actionArgs"] or "").strip()
+
+    def members(self) -> dict[str, Any]:
+        """``--actionArgs`` as a JSON object, where it is one; else empty."""
+        if not self.text.startswith("{"):
+            return {}
+        try:
+            members = json.loads(self.text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(
+                f"--actionArgs begins like JSON, and is none ({error})", "Correct it, or give plain text."
+            ) from error
+        return dict(members)
+
+    def value(self, keyword: str) -> str:
+        """The attribute that the action is about: of ``--actionArgs``, else of the option of that name.
+
+        Raises
+        ------
+        UsageError
+            When none of them has it.
+        """
+        members = self.members()
+        plain = "" if self.text.startswith("{") else self.text
+        value = str(members.get(keyword, plain) or self.options.get(keyword) or "")
+        if not value:
+            raise UsageError(f"{self.action} needs a {keyword}", f"Give it with --actionArgs or --{keyword}.")
+        return value
+
+    def matching(self) -> dict[str, str]:
+        """What the query options look for, and the members of ``--actionArgs``."""
+        from pypx.cli.query import QUERY_OPTIONS, matching_of
+
+        members = self.members()
+        named = {name: value for name, value in members.items() if name in QUERY_OPTIONS}
+        others = [f"{name}={value}" for name, value in members.items() if name not in QUERY_OPTIONS]
+        given = {name: value for name, value in self.options.items() if value not in (None, "", ())}
+        return matching_of({**named, **given, "query": [*others, *(self.options["query"] or ())]})
+
+    def files(self) -> list[Path]:
+        """The files that the options name, or ``--actionArgs``; none where neither does."""
+        from pypx.actions.sources import SourceFiles
+        from pypx.cli.options import files_of
+
+        if any(self.options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile")):
+            return list(files_of(self.options).files())
+        if "/" in self.text and not self.text.startswith("{"):
+            return list(SourceFiles(path=Path(self.text).expanduser()).files())
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an action came to.
+
+    Parameters
+    ----------
+    pieces : callable
+        The JSON.
+    show : callable or None
+        Shows it to a person; None where the JSON does.
+    error : PypxError or None
+        What is wrong, where something is.
+    """
+
+    pieces: JsonPieces
+    show: Callable[[], None] | None = None
+    error: PypxError | None = None
+
+
+Action: TypeAlias = Callable[[Asked], Outcome]
+
+
+def _of_json(document: object) -> JsonPieces:
+    return lambda indent: [json.dumps(document, ensure_ascii=False, indent=indent)]
+
+
+def _catalogue(asked: Asked) -> Catalogue:
+    from pypx.basemount.smdb import Catalogue
+
+    return Catalogue.open(asked.basemount)
+
+
+def _search(asked: Asked) -> Outcome:
+    from pypx.actions.found import json_pieces
+    from pypx.actions.smdb.search import search
+
+    matching = asked.matching()
+    given = {
+        name: value
+        for name, value in asked.options.items()
+        if value not in (None, "", False, ()) and name != "db"
+    }
+    typed = [part for name, value in matching.items() for part in (f"--{name}", value)]
+    command = shlex.join(("px-smdb", "--action", "search", *typed))
+    with _catalogue(asked) as catalogue:
+        found = search(
+            catalogue,
+            matching,
+            limit=asked.options["limit"],
+            command=command,
+            arguments={**given, "db": str(asked.basemount.log)},
+        )
+
+    def show() -> None:
+        if not found.studies:
+            sys.stderr.write("No study matches.\n")
+            return
+        from pypx.cli.report import show_report
+
+        show_report([found])
+
+    return Outcome(lambda indent: json_pieces(found, indent), show)
+
+
+def _locations(keyword: str, asked: Asked) -> Outcome:
+    from datetime import date
+
+    from pypx.actions.smdb.locations import locations
+    from pypx.cli.smdb_shown import show_locations
+    from pypx.dicom.matching import matching_value
+
+    if keyword:
+        matching = {keyword: matching_value(keyword, asked.value(keyword), date.today())}
+    elif asked.text and not asked.text.startswith("{"):
+        matching = {"SeriesInstanceUID": asked.value("SeriesInstanceUID")}
+    else:
+        matching = asked.matching()
+    if not matching:
+        raise UsageError(
+            f"{asked.action} needs to know which series",
+            "Give query options, such as --SeriesInstanceUID or --PatientID.",
+        )
+    with _catalogue(asked) as catalogue:
+        found = locations(asked.basemount, catalogue, matching)
+    return Outcome(_of_json(found.to_json()), partial(show_locations, found))
+
+
+def _tables(keyword: str, asked: Asked) -> Outcome:
+    from pypx.actions.smdb.tables import patient_tables, series_tables, study_tables
+    from pypx.basemount.secrecy import masked
+    from pypx.errors import NothingFound
+
+    values = _identifiers(keyword, asked)
+    with _catalogue(asked) as catalogue:
+        found: Iterable[Table]
+        if keyword == "PatientID":
+            found = patient_tables(catalogue, values)
+        elif keyword == "StudyInstanceUID":
+            found = study_tables(asked.basemount, catalogue, values)
+        else:
+            found = series_tables(asked.basemount, catalogue, values)
+        tables = [table.to_json() for table in found]
+    if not tables:
+        raise NothingFound(f"The catalogue has nothing of the {keyword} {', '.join(values)}")
+    document = {"status": "success", "data": tables if asked.options["reveal"] else masked(tables)}
+    return Outcome(_of_json(document))
+
+
+def _identifiers(keyword: str, asked: Asked) -> Sequence[str]:
+    """What the files are of that are named, else what is named itself."""
+    files = asked.files()
+    if not files:
+        return [asked.value(keyword)]
+    from pypx.dicom.header import read_header
+
+    headers = (read_header(file, (keyword,)) for file in files)
+    return list(dict.fromkeys(header.values.get(keyword, "") for header in headers))
+
+
+def _update_files(asked: Asked) -> Outcome:
+    from pypx.actions.smdb.upkeep import update_files
+
+    files = asked.files()
+    if not files:
+        raise UsageError(
+            f"{asked.action} needs to know which files",
+            "Name one with --xcrdirfile, or a directory with --xcrdir.",
+        )
+    with _catalogue(asked) as catalogue, progress_bar() as progress:
+        result = update_files(asked.basemount, catalogue, files, progress)
+    return Outcome(_of_json(result.to_json()), error=result.error)
+
+
+def _update_patient(asked: Asked) -> Outcome:
+    from pypx.actions.smdb.upkeep import update_patient
+    from pypx.cli.smdb_shown import show_check
+
+    patient_id = asked.value("PatientID")
+    with _catalogue(asked) as catalogue, progress_bar() as progress:
+        result = update_patient(asked.basemount, catalogue, patient_id, progress)
+    return Outcome(_of_json(result.to_json()), partial(show_check, result), result.error)
+
+
+def _end_of_study(asked: Asked) -> Outcome:
+    from pypx.actions.smdb.upkeep import end_of_study, studies_of_files
+    from pypx.cli.status import show_status
+
+    files_are_named = any(asked.options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile"))
+    studies = studies_of_files(asked.files()) if files_are_named else [asked.value("StudyInstanceUID")]
+    with _catalogue(asked) as catalogue:
+        status = end_of_study(catalogue, studies)
+    return Outcome(_of_json(status.to_json()), partial(show_status, status))
+
+
+def _check(asked: Asked) -> Outcome:
+    from pypx.actions.smdb.check import check
+    from pypx.cli.smdb_shown import show_check
+
+    with _catalogue(asked) as catalogue, progress_bar() as progress:
+        result = check(asked.basemount, catalogue, repair=asked.options["repair"], progress=progress)
+    return Outcome(_of_json(result.to_json()), partial(show_check, result), result.error)
+
+
+def _import(asked: Asked) -> Outcome:
+    from pypx.actions.smdb.import_tables import import_tables
+
+    root = Path(asked.text).expanduser() if asked.text else asked.basemount.log
+    asked.basemount.prepare()
+    with _catalogue(asked) as catalogue, progress_bar() as progress:
+        result = import_tables(asked.basemount, catalogue, root, progress)
+    return Outcome(_of_json(result.to_json()), error=result.error)
+
+
+def _export(asked: Asked) -> Outcome:
+    from pypx.actions.smdb.export_tables import export_tables
+
+    if not asked.text:
+        raise UsageError("export needs a directory to write to", "Name it with --actionArgs DIR.")
+    with _catalogue(asked) as catalogue, progress_bar() as progress:
+        result = export_tables(asked.basemount, catalogue, Path(asked.text).expanduser(), progress)
+    return Outcome(_of_json(result.to_json()))
+
+
+def _service(asked: Asked) -> Outcome:
+    from pypx.actions.smdb.service_keys import service_keys
+    from pypx.cli.smdb_shown import show_keys
+
+    added = _read(asked.text[1:]) if asked.text.startswith("@") else asked.text
+    document = service_keys(asked.basemount, asked.action, added, reveal=asked.options["reveal"])
+    return Outcome(_of_json(document), partial(show_keys, document["data"]))
+
+
+def _read(name: str) -> str:
+    """A file in place of an argument, which everybody on the machine could read."""
+    try:
+        with Path(name).expanduser().open(encoding="utf-8") as file:
+            return file.read(_LARGEST)
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileUnreadable(f"{name} cannot be read ({error})") from error
+
+
+#: Each action of px-smdb by its name.
+ACTIONS: Mapping[str, Action] = {
+    "search": _search,
+    "imageDirsPatientID": partial(_locations, "PatientID"),
+    "imageDirsSeriesInstanceUID": partial(_locations, "SeriesInstanceUID"),
+    "seriesDirLocation": partial(_locations, ""),
+    "seriesMap_DBtablesGet": partial(_tables, "SeriesInstanceUID"),
+    "studyMap_DBtablesGet": partial(_tables, "StudyInstanceUID"),
+    "patientMap_DBtablesGet": partial(_tables, "PatientID"),
+    "mapsUpdateForFile": _update_files,
+    "mapsUpdateForPatient": _update_patient,
+    "endOfStudy": _end_of_study,
+    "check": _check,
+    "import": _import,
+    "export": _export,
+    "PACS": _service,
+    "swift": _service,
+    "storage": _service,
+    "CUBE": _service,
+    "smdb": _service,
+}

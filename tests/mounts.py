@@ -42,15 +42,20 @@ def _unshare() -> tuple[str, ...] | None:
     return None
 
 
-def run(mount: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a command that sees what the shell command mounts."""
+def inside(mount: str) -> list[str]:
+    """The words before a command that have it see what the shell command mounts."""
     unshare = _unshare()
     if unshare is None:
         lacking(
             "this kernel gives no mounts of one's own: run as root, in a container with --cap-add SYS_ADMIN"
         )
+    return [*unshare, "sh", "-c", f'{mount} && exec "$@"', "sh"]
+
+
+def run(mount: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command that sees what the shell command mounts."""
     return subprocess.run(
-        [*unshare, "sh", "-c", f'{mount} && exec "$@"', "sh", *map(str, command)],
+        [*inside(mount), *map(str, command)],
         capture_output=True,
         text=True,
         check=False,

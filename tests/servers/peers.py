@@ -78,22 +78,36 @@ class Wire(_Listener):
         Bytes of all answers together after which every connection is cut; None for never.
     heals : bool
         Whether it is cut only once.
+    cuts_requests : bool
+        Whether it is the bytes to the server that are counted.
+    host : str
+        The server's address.
     """
 
-    def __init__(self, port: int, cut_after: int | None = None, heals: bool = False) -> None:
+    def __init__(
+        self,
+        port: int,
+        cut_after: int | None = None,
+        heals: bool = False,
+        cuts_requests: bool = False,
+        host: str = HOST,
+    ) -> None:
         super().__init__()
-        self._target = port
+        self._target = (host, port)
+        self._cuts_requests = cuts_requests
         self._left = cut_after
         self._heals = heals
         self.answered = 0
 
     def serve(self, connection: socket.socket) -> None:
-        server = socket.create_connection((HOST, self._target))
+        server = socket.create_connection(self._target)
         for end in (connection, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.keep(server)
-        threading.Thread(target=self._copy, args=(connection, server, False), daemon=True).start()
-        self._copy(server, connection, True)
+        threading.Thread(
+            target=self._copy, args=(connection, server, self._cuts_requests), daemon=True
+        ).start()
+        self._copy(server, connection, not self._cuts_requests)
 
     def _meter(self, part: bytes) -> tuple[bytes, bool]:
         """What passes of this part, and whether the wire is cut after it."""

@@ -219,7 +219,26 @@ def test_what_storescp_says_of_an_association() -> None:
         "E: Store SCP Failed: 0006:020c DIMSE Read PDV failed",
         "I: Association Aborted",
     ]
-    served = storescp.read_log(lines)
+    served = _served(lines)
     assert (served.images, served.released) == (2, False)
     assert served.problems == (("Store SCP Failed: 0006:020c DIMSE Read PDV failed", 1),)
-    assert storescp.read_log([*lines[:3], "I: Association Release"]) == storescp.Served(2, released=True)
+    assert _served([*lines[:3], "I: Association Release"]) == storescp.Served(2, released=True)
+
+
+def test_what_is_said_of_a_storescp_that_did_not_end_by_itself() -> None:
+    assert _served([], Ended(-11, ())).problems == (("storescp was ended by signal 11", 1),)
+    assert _served([], Ended(-15, (), silent=True)).problems == (
+        ("it said nothing for too long, and was ended", 1),
+    )
+    assert _served([], Ended(-15, ())).problems == ()
+
+
+def test_a_peer_that_makes_up_problems_fills_no_memory() -> None:
+    assert len(_served([f"E: problem {number}" for number in range(1000)]).problems) == 5
+
+
+def _served(lines: list[str], end: Ended | None = None) -> storescp.Served:
+    reader = storescp.Reader()
+    for line in lines:
+        reader.take(line)
+    return reader.served(end or Ended(0, ()))

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
 import logging
 import os
+import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from pypx.actions.receiving.admission import Admission
+from pypx.actions.receiving.arriving import ArrivingSeries
 from pypx.actions.receiving.receiver import Association, Observer, Receiver
+from pypx.actions.receiving.state import ListenerState, StateFile
 from pypx.actions.repack import RepackResult
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
-from pypx.basemount.trouble import unusable
 from pypx.dcmtk.binaries import Binaries
-from pypx.errors import ListenerNotRunning, PypxError
+from pypx.errors import PypxError
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 10402
 
-#: Seconds between two looks at what is finished, and between two states written.
+#: Seconds between two looks at what is finished, each with a new state for others to read.
 _TICK = 0.5
-_STATE_INTERVAL = 2.0
 
-#: A state older than this many seconds is that of a listener that hangs.
-_STALE = 30.0
+#: Seconds in which the same problem is not told again.
+_REPEAT_INTERVAL = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +72,6 @@ class Line:
     text: str
 
 
-@dataclass
-class _Series:
-    """A series that is arriving."""
-
-    description: Mapping[str, str]
-    images: int = 0
-    last: float = 0.0
-
-
 class Listener:
     """A receiving service.
 
@@ -93,7 +80,7 @@ class Listener:
     request : ListenRequest
     basemount : Basemount
     tell : callable
-        Gets a Line for each series that is finished and each problem.
+        Gets a Line for each series that is finished and each problem; called from several threads.
     """
 
     def __init__(self, request: ListenRequest, basemount: Basemount, tell: Callable[[Line], None]) -> None:
@@ -101,14 +88,20 @@ class Listener:
         self._basemount = basemount
         self._tell = tell
         self._stopping = threading.Event()
+        self._hurrying = threading.Event()
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._last_error = ""
-        self._arriving: dict[str, _Series] = {}
+        self._told: dict[str, float] = {}
         self._since = datetime.now(UTC)
 
     def stop(self) -> None:
-        """Take no more associations, finish what runs, pack it, and return from :meth:`run`."""
+        """Take no more associations, finish what runs, pack it, and return from :meth:`run`.
+
+        Said a second time: do not wait for open associations.
+        """
+        if self._stopping.is_set():
+            self._hurrying.set()
         self._stopping.set()
 
     def run(self, on_ready: Callable[[int], None] = lambda _port: None) -> None:
@@ -121,12 +114,15 @@ class Listener:
 
         Raises
         ------
-        PortInUse, BinaryMissing, BasemountUnusable, CatalogueDamaged, CatalogueLocked
+        PortInUse, BinaryMissing, BasemountUnusable
+        PypxError
+            At the end, when something that was received could not be packed: the next start takes it up.
         """
         request, basemount = self._request, self._basemount
         basemount.prepare()
         observer = Observer(self._association, self._packed, self._problem)
         with Catalogue.open(basemount) as catalogue:
+            self._arriving = ArrivingSeries(catalogue, request.quiet)
             receiver = Receiver(
                 request.port,
                 request.admission,
@@ -136,63 +132,60 @@ class Listener:
                 request.binaries,
                 observer,
             )
-            with _held_state_file(basemount, receiver.port) as state:
-                try:
+            try:
+                with StateFile.own(basemount, receiver.port) as state:
+                    state.write(self._state(receiver))
                     on_ready(receiver.port)
                     self._watch(receiver, state)
-                finally:
-                    receiver.close(request.grace)
-                    self._tell_finished(0.0)
+                    receiver.close(request.grace, self._hurrying)
+            finally:
+                receiver.close(0.0)
+                self._tell_finished(all_of_them=True)
+        left = receiver.failure or (receiver.problem if receiver.waiting else None)
+        if left:
+            raise left
 
-    def _watch(self, receiver: Receiver, state: Path) -> None:
-        next_state = 0.0
-        while not self._stopping.wait(_TICK):
-            self._tell_finished(self._request.quiet)
-            if time.monotonic() >= next_state:
-                with contextlib.suppress(OSError):  # the disk may be full, and receiving goes on
-                    _write_state(state, self._state(receiver))
-                next_state = time.monotonic() + _STATE_INTERVAL
+    def _watch(self, receiver: Receiver, state: StateFile) -> None:
+        while not self._stopping.wait(_TICK) and not receiver.failure:
+            self._tell_finished()
+            state.write(self._state(receiver))
 
-    def _state(self, receiver: Receiver) -> dict[str, Any]:
+    def _state(self, receiver: Receiver) -> ListenerState:
         with self._lock:
-            return {
-                "pid": os.getpid(),
-                "port": receiver.port,
-                "aet": self._request.admission.ae_title,
-                "since": self._since.isoformat(timespec="seconds"),
-                "updated": datetime.now(UTC).isoformat(timespec="seconds"),
-                "open": receiver.associations,
-                "associations": self._counts["associations"],
-                "refused": self._counts["refused"],
-                "received": self._counts["received"],
-                "duplicates": self._counts["duplicates"],
-                "waiting": receiver.waiting,
-                "failed": self._counts["failed"],
-                "lastError": self._last_error,
-            }
+            return ListenerState(
+                pid=os.getpid(),
+                port=receiver.port,
+                aet=self._request.admission.ae_title,
+                since=self._since.isoformat(timespec="seconds"),
+                updated=datetime.now(UTC).isoformat(timespec="seconds"),
+                open=receiver.associations,
+                associations=self._counts["associations"],
+                refused=self._counts["refused"],
+                received=self._counts["received"],
+                duplicates=self._counts["duplicates"],
+                waiting=receiver.waiting,
+                failed=self._counts["failed"],
+                last_error=self._last_error,
+            )
 
     def _association(self, association: Association) -> None:
-        peer = association.address
-        if association.request:
-            peer = f"{association.request.calling_ae_title}@{peer}"
+        served = association.served
+        if not served and not association.refusal:
+            return  # a load balancer, or somebody who looks whether the port is open
         with self._lock:
-            self._counts["refused" if association.refusal else "associations"] += 1
-        if association.refusal:
-            self._say_problem(f"{peer} was refused: {association.refusal}")
-        elif association.served and association.served.problems:
-            words = "; ".join(f"{text} ({times}x)" for text, times in association.served.problems)
-            self._say_problem(f"{peer}, {association.served.images} images: {words}")
+            self._counts["associations" if served else "refused"] += 1
+        if not served:
+            self._say_problem(f"{association.peer} was refused: {association.refusal}")
+        elif served.problems:
+            words = "; ".join(f"{text} ({times}x)" for text, times in served.problems)
+            self._say_problem(f"{association.peer}, {served.images} images: {words}")
 
     def _packed(self, result: RepackResult) -> None:
+        self._arriving.take(result)
         with self._lock:
             self._counts["received"] += result.stored + result.conflicts
             self._counts["duplicates"] += result.duplicates
             self._counts["failed"] += len(result.quarantined) + len(result.failed)
-            for one in result.series:
-                uid = one.series.get("SeriesInstanceUID", "")
-                arriving = self._arriving.setdefault(uid, _Series(one.series))
-                arriving.images += sum(one.counts.values())
-                arriving.last = time.monotonic()
         for damaged in result.quarantined:
             self._say_problem(f"An image is damaged and in quarantine: {damaged.reason}")
         for failed in result.failed:
@@ -204,93 +197,26 @@ class Listener:
         self._say_problem(f"{error.message}. {error.hint}")
 
     def _say_problem(self, text: str) -> None:
-        with self._lock:
-            self._last_error = text
-        self._tell(Line(True, text))
-
-    def _tell_finished(self, quiet: float) -> None:
+        text = without_names(text, self._basemount)
         now = time.monotonic()
         with self._lock:
-            finished = {uid: one for uid, one in self._arriving.items() if now - one.last >= quiet}
-            for uid in finished:
-                del self._arriving[uid]
-        for uid, one in finished.items():
-            modality = one.description.get("Modality", "")
-            self._tell(
-                Line(False, f"Series {uid} {modality}: {one.images} images received".replace("  ", " "))
-            )
+            self._last_error = text
+            self._told = {said: when for said, when in self._told.items() if now - when < _REPEAT_INTERVAL}
+            if text in self._told:
+                return
+            self._told[text] = now
+        self._tell(Line(True, text))
 
-
-@contextlib.contextmanager
-def _held_state_file(basemount: Basemount, port: int) -> Iterator[Path]:
-    """The file with the state of the listener on this port, locked for as long as it runs."""
-    state = basemount.log / f"listen-{port}.json"
-    try:
-        lock = os.open(state.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        raise unusable(error, state) from error
-    try:
-        yield state
-    finally:
-        state.unlink(missing_ok=True)
-        os.close(lock)
-
-
-def _write_state(file: Path, state: Mapping[str, Any]) -> None:
-    new = file.with_suffix(f".{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-        json.dump(state, written)
-    new.replace(file)
-
-
-def listening(basemount: Basemount, port: int | None = None) -> list[dict[str, Any]]:
-    """The state of each px-listen that runs on this BASEMOUNT.
-
-    Parameters
-    ----------
-    basemount : Basemount
-    port : int, optional
-        Only of the one on this port.
-
-    Raises
-    ------
-    ListenerNotRunning
-        When none runs, or one hangs.
-    """
-    pattern = "*" if port is None else str(port)
-    states = [
-        state for file in sorted(basemount.log.glob(f"listen-{pattern}.json")) if (state := _live(file))
-    ]
-    where = f"on {basemount.root}" if port is None else f"on port {port} and {basemount.root}"
-    if not states:
-        raise ListenerNotRunning(f"No px-listen runs {where}")
-    for state in states:
-        age = datetime.now(UTC) - datetime.fromisoformat(state["updated"])
-        if age.total_seconds() > _STALE:
-            raise ListenerNotRunning(
-                f"px-listen on port {state['port']} has not said anything since {state['updated']}",
-                f"Look at process {state['pid']}, end it, and start px-listen again.",
-            )
-    return states
-
-
-def _live(file: Path) -> dict[str, Any] | None:
-    """The state in this file, if its owner still holds the lock."""
-    try:
-        lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    def _tell_finished(self, all_of_them: bool = False) -> None:
         try:
-            state = json.loads(file.read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-        return state if isinstance(state, dict) and {"pid", "port", "updated"} <= state.keys() else None
-    else:
-        return None
-    finally:
-        os.close(lock)
+            finished = self._arriving.finished(all_of_them)
+        except PypxError as error:
+            logger.info("%s", error.message)
+            return
+        for text in finished:
+            self._tell(Line(False, text))
+
+
+def without_names(text: str, basemount: Basemount) -> str:
+    """A text that may name files in data/, whose names hold those of patients, without them."""
+    return re.sub(rf"{re.escape(str(basemount.data))}/\S*", f"{basemount.data}/…", text)

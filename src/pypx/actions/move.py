@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pypx.actions.counting import counted, listed, with_counts
-from pypx.actions.listen import listening
 from pypx.actions.plan import Request, Wanted, missing_series, requests
 from pypx.actions.progress import Progress, Step, ignore_progress
+from pypx.actions.receiving.state import listening
 from pypx.actions.repack import RepackResult, resume
 from pypx.actions.verdict import MoveResult, Verdict, described, has_all, judge, judge_sent
 from pypx.actions.ways import Get, Place, Receive, Send, Way
@@ -143,7 +143,7 @@ def _is_here(request: MoveRequest, basemount: Basemount) -> bool:
     if not request.destination or request.receive_port is not None:
         return True
     try:
-        return any(state.get("aet") == request.destination for state in listening(basemount))
+        return any(state.aet == request.destination for state in listening(basemount))
     except ListenerNotRunning:
         return False
 

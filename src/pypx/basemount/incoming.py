@@ -57,18 +57,39 @@ class IncomingDirectory:
             When it cannot be made.
         """
         for _ in range(_ATTEMPTS):
-            path = parent / f"{purpose}-{secrets.token_hex(8)}"
-            try:
-                path.mkdir(mode=0o700, parents=True)
-            except FileNotFoundError:
-                # Somebody clears away the parent, which is empty, as fast as it is made.
-                continue
-            except OSError as error:
-                raise unusable(error, path) from error
-            # Another process may see the directory before it is locked, and take it for abandoned.
-            if owned := cls.take_up(path):
+            if owned := cls._make(parent / f"{purpose}-{secrets.token_hex(8)}"):
                 return owned
         raise BasemountUnusable(f"No directory in {parent} can be kept: another process takes each")
+
+    def claim_again(self) -> IncomingDirectory:
+        """Make and own a directory in the place of this one, which somebody removed or moved away.
+
+        What they moved away belongs to nobody once those who still write there have ended.
+
+        Raises
+        ------
+        BasemountUnusable
+            When it cannot be made.
+        """
+        for _ in range(_ATTEMPTS):
+            if owned := self._make(self.path):
+                self._unlock()
+                return owned
+        raise BasemountUnusable(f"{self.path} cannot be made again: another process takes it each time")
+
+    @classmethod
+    def _make(cls, path: Path) -> IncomingDirectory | None:
+        try:
+            path.mkdir(mode=0o700, parents=True)
+        except FileNotFoundError:
+            # Somebody clears away the parent, which is empty, as fast as it is made.
+            return None
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise unusable(error, path) from error
+        # Another process may see the directory before it is locked, and take it for abandoned.
+        return cls.take_up(path)
 
     @classmethod
     def take_up(cls, path: Path) -> IncomingDirectory | None:
@@ -119,6 +140,17 @@ class IncomingDirectory:
             except OSError:
                 # Somebody put a file, or a lock of their own, here at the last moment.
                 pass
+        self._unlock()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the directory is still in its place, with the file that the lock is on."""
+        try:
+            return os.path.samestat(os.fstat(self.lock), (self.path / _OWNER).stat())
+        except OSError:
+            return False
+
+    def _unlock(self) -> None:
         # Forgotten first: after an interruption between the two it must not be closed twice.
         lock, self.lock = self.lock, -1
         os.close(lock)

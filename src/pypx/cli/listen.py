@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import time
@@ -104,12 +105,12 @@ def command(verbosity: int | None, status: bool, json: bool, **options: Any) -> 
     """Receive images from any PACS or modality (C-STORE), and put them into the tree and the catalogue.
 
     Runs until it is told to stop (Ctrl-C or SIGTERM): then it takes no more associations, finishes those
-    that are open, packs what came, and ends. It says a line for each finished series and each problem.
+    that are open (told again: ends them), packs what came, and ends. It says a line for each
+    finished series and each problem.
     """
     if status:
         _show_status(options, json)
         return
-    terminal.show_log("px-listen", verbosity)
     _listen(options, 1 if verbosity is None else verbosity)
 
 
@@ -142,7 +143,11 @@ def _basemount(options: Mapping[str, Any]) -> Basemount:
 
 
 def _listen(options: Mapping[str, Any], verbosity: int) -> None:
-    from pypx.actions.listen import Listener
+    from pypx.actions.listen import Listener, without_names
+
+    def clean(record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_names(record.getMessage(), basemount), ()
+        return True
 
     def tell(line: Line) -> None:
         if line.is_problem or verbosity >= 1:
@@ -153,6 +158,9 @@ def _listen(options: Mapping[str, Any], verbosity: int) -> None:
             _say(f"{request.admission.ae_title} receives on port {port} into {basemount.data}")
 
     request, basemount = _request(options), _basemount(options)
+    terminal.show_log("px-listen", verbosity)
+    for handler in logging.getLogger("pypx").handlers:
+        handler.addFilter(clean)
     listener = Listener(request, basemount, tell)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: listener.stop())
@@ -166,20 +174,20 @@ def _say(text: str) -> None:
 
 
 def _show_status(options: Mapping[str, Any], json: bool) -> None:
-    from pypx.actions.listen import listening
+    from pypx.actions.receiving.state import listening
 
     states = listening(basemount_of(options), options["port"] or None)
     if edge.output_is_json(json):
-        edge.write_json({"status": "success", "data": states})
+        edge.write_json({"status": "success", "data": [state.to_json() for state in states]})
         return
     for state in states:
         terminal.write_stdout(
-            f"{state['aet']} on port {state['port']} since {state['since']}:"
-            f" {state['associations']} associations ({state['open']} open, {state['refused']} refused),"
-            f" {state['received']} images received, {state['waiting']} waiting, {state['failed']} failed."
+            f"{state.aet} on port {state.port} since {state.since}:"
+            f" {state.associations} associations ({state.open} open, {state.refused} refused),"
+            f" {state.received} images received, {state.waiting} waiting, {state.failed} failed."
         )
-        if state["lastError"]:
-            terminal.write_stdout(f"Last error: {state['lastError']}")
+        if state.last_error:
+            terminal.write_stdout(f"Last error: {state.last_error}")
 
 
 def main() -> NoReturn:

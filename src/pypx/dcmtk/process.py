@@ -33,8 +33,12 @@ LONGEST_LINE = 8192
 GRACE = 2.0
 
 #: Seconds in which a program's lines are let come together: DCMTK writes them one at a time, and waking up
-#: for each of thousands would cost more than what is done with them.
+#: for each of thousands would cost more than what is done with them. Nobody waits for those of a server.
 _GATHERING = 0.002
+_SERVER_GATHERING = 0.02
+
+#: Seconds between two looks at whether a program that serves a peer hangs.
+_LOOK_INTERVAL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,31 @@ def _ends_with_parent() -> tuple[str, ...]:
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
+class Pipe:
+    """A pipe that a program writes into under the name of :attr:`path`; a context manager."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+
+    @property
+    def path(self) -> str:
+        """What the program opens: a descriptor that it has from us."""
+        return f"/dev/fd/{self.writer}"
+
+    def close_writer(self) -> None:
+        """Leave the writing to the program: the pipe ends with it."""
+        if self.writer >= 0:
+            os.close(self.writer)
+            self.writer = -1
+
+    def __enter__(self) -> Pipe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close_writer()
+        os.close(self.reader)
+
+
 class Processes:
     """The programs of one piece of work; leaving its context ends those that still run.
 
@@ -93,6 +122,13 @@ class Processes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end()
+
+    def end_running(self) -> None:
+        """Ask what runs now to end, and do not wait for it; more may start."""
+        with self._lock:
+            running = list(self._running)
+        for process in running:
+            _signal_group(process, signal.SIGTERM)
 
     def end(self) -> None:
         """End what runs, with all that it started; nothing starts any more."""
@@ -138,14 +174,22 @@ class Processes:
             When it cannot be started.
         """
         process = self._start(argv, keep_open, directory)
+        assert process.stdout is not None  # noqa: S101  (it is a pipe)
         try:
-            return _follow(process, silence, on_line)
+            return _follow(process, process.stdout.fileno(), silence, on_line)
         finally:
-            if process.stdout:
-                process.stdout.close()
+            process.stdout.close()
             self._finish(process)
 
-    def serve(self, argv: Sequence[str], connection: socket.socket, keep_open: Sequence[int] = ()) -> int:
+    def serve(
+        self,
+        argv: Sequence[str],
+        connection: socket.socket,
+        log: Pipe,
+        keep_open: Sequence[int],
+        on_line: Callable[[str], None],
+        hangs: Callable[[], bool],
+    ) -> Ended:
         """Run a program that has a connection as its standard input, as inetd does, to its end.
 
         Parameters
@@ -153,24 +197,24 @@ class Processes:
         argv : sequence of str
             The program's path and its arguments.
         connection : socket.socket
-            Closed here once the program has it.
-        keep_open : sequence of int, optional
+        log : Pipe
+            The program writes its lines there; as inetd's programs it has no output.
+        keep_open : sequence of int
             File descriptors that the program holds as well.
-
-        Returns
-        -------
-        int
-            The return code.
+        on_line : callable
+            Gets each line that the program writes, while it runs.
+        hangs : callable
+            Asked now and then whether the program is to be ended.
 
         Raises
         ------
         BinaryMissing
             When it cannot be started.
         """
-        with connection:
-            process = self._start(argv, keep_open, None, connection)
+        process = self._start(argv, (log.writer, *keep_open), None, connection)
         try:
-            return process.wait()
+            log.close_writer()
+            return _follow(process, log.reader, _LOOK_INTERVAL, on_line, hangs, _SERVER_GATHERING)
         finally:
             self._finish(process)
 
@@ -222,7 +266,14 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
         pass  # it ended in between
 
 
-def _follow(process: subprocess.Popen[bytes], silence: float, on_line: Callable[[str], None] | None) -> Ended:
+def _follow(
+    process: subprocess.Popen[bytes],
+    descriptor: int,
+    silence: float,
+    on_line: Callable[[str], None] | None,
+    hangs: Callable[[], bool] = lambda: True,
+    gathering: float = _GATHERING,
+) -> Ended:
     tail: deque[str] = deque(maxlen=TAIL)
     complaints: deque[str] = deque(maxlen=TAIL)
 
@@ -235,18 +286,18 @@ def _follow(process: subprocess.Popen[bytes], silence: float, on_line: Callable[
         if on_line:
             on_line(text)
 
-    assert process.stdout is not None  # noqa: S101  (it is a pipe)
-    descriptor = process.stdout.fileno()
     poll = select.poll()
     poll.register(descriptor, select.POLLIN | select.POLLHUP)
     pending = b""
     silent = False
     while True:
         if not poll.poll(silence * 1000):
+            if not hangs():
+                continue
             silent = True
             _signal_group(process, signal.SIGTERM)
             break
-        time.sleep(_GATHERING)
+        time.sleep(gathering)
         chunk = os.read(descriptor, 65536)
         if not chunk:
             break

@@ -1,23 +1,30 @@
 """C-STORE as a provider (PS3.4, annex B) through DCMTK's storescp: one program for each association.
 
 Whoever listens hands over the socket, as inetd does (``--inetd``). The program then has no output: it logs
-into a file.
+into a pipe.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
+import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from pypx.dcmtk.binaries import Binaries
-from pypx.dcmtk.process import Processes
+from pypx.dcmtk.process import Ended, Pipe, Processes
 
 #: Seconds for which a peer may say nothing within an association.
 IDLE_TIMEOUT = 300
+
+#: Seconds of silence after which storescp itself must hang: it has not seen its own time-outs.
+HUNG = IDLE_TIMEOUT + 60.0
 
 #: The largest PDU that DCMTK takes: fewer messages for an image.
 _PDU = "131072"
@@ -30,6 +37,12 @@ log4cplus.appender.file.ImmediateFlush = true
 log4cplus.appender.file.layout = log4cplus::PatternLayout
 log4cplus.appender.file.layout.ConversionPattern = %P: %m%n
 """
+
+#: Kinds of problems that are kept of one association.
+_MOST_PROBLEMS = 5
+
+#: Where the kernel's struct tcp_info has tcpi_last_data_recv, in milliseconds (linux/tcp.h).
+_LAST_RECEIVED = 8 + 11 * 4
 
 _STORE = re.compile(r"I: Received Store Request.*")
 _END = re.compile(r"I: Association (?P<end>Release|Aborted)")
@@ -45,7 +58,7 @@ def argv(binary: str, directory: str, log_configuration: str, ae_title: str) -> 
     directory : str
         Where the images are written, one file each under a unique name.
     log_configuration : str
-        Path of the file of :func:`write_log_configuration`.
+        Path of the file that says where to log.
     ae_title : str
         Ours, for the answer to the association request.
     """
@@ -63,12 +76,6 @@ def argv(binary: str, directory: str, log_configuration: str, ae_title: str) -> 
         "+uf",  # the same image may come twice, and in two associations at once
         *("-od", directory),
     )
-
-
-def write_log_configuration(file: Path, log: Path) -> None:
-    """Write the configuration that has storescp log into a file."""
-    # A backslash or a ${ in the path would mean something to log4cplus; a BASEMOUNT may be named anything.
-    file.write_text(_LOG_CONFIGURATION.format(file=str(log).replace("\\", "\\\\")), "utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +97,32 @@ class Served:
     problems: tuple[tuple[str, int], ...] = ()
 
 
-def read_log(lines: Iterable[str]) -> Served:
-    """Read the log of one association."""
-    images, released = 0, False
-    problems: Counter[str] = Counter()
-    for line in lines:
+class Reader:
+    """Follows the log of one association."""
+
+    def __init__(self) -> None:
+        self._images = 0
+        self._released = False
+        self._problems: Counter[str] = Counter()
+
+    def take(self, line: str) -> None:
         if _STORE.fullmatch(line):
-            images += 1
+            self._images += 1
         elif end := _END.fullmatch(line):
-            released = end["end"] == "Release"
+            self._released = end["end"] == "Release"
         elif line.startswith(("E:", "F:")):
-            problems[line[2:].strip()[:200]] += 1
-    return Served(images, released, tuple(problems.most_common(5)))
+            # A peer that makes up problems fills no memory with them.
+            text = line[2:].strip()[:200]
+            if text in self._problems or len(self._problems) < _MOST_PROBLEMS:
+                self._problems[text] += 1
+
+    def served(self, ended: Ended) -> Served:
+        """What there is to tell at its end."""
+        if ended.silent:
+            self._problems["it said nothing for too long, and was ended"] += 1
+        elif ended.returncode < 0 and ended.returncode != -signal.SIGTERM:
+            self._problems[f"storescp was ended by signal {-ended.returncode}"] += 1
+        return Served(self._images, self._released, tuple(self._problems.most_common()))
 
 
 def serve(
@@ -109,9 +130,9 @@ def serve(
     binaries: Binaries,
     connection: socket.socket,
     directory: Path,
-    scratch: Path,
     ae_title: str,
     keep_open: Sequence[int] = (),
+    longest_silence: Callable[[], float] = lambda: HUNG,
 ) -> Served:
     """Serve one association to its end.
 
@@ -121,26 +142,49 @@ def serve(
         To run storescp in.
     binaries : Binaries
     connection : socket.socket
-        On which the peer's A-ASSOCIATE-RQ waits to be read. Closed here as soon as storescp has it.
+        On which the peer's A-ASSOCIATE-RQ waits to be read.
     directory : pathlib.Path
         Where the images are written.
-    scratch : pathlib.Path
-        An empty directory for the log.
     ae_title : str
         Ours.
     keep_open : sequence of int, optional
         File descriptors that storescp holds for as long as it may write.
+    longest_silence : callable
+        Seconds after which an association on which nothing arrives is ended; asked again and again.
 
     Raises
     ------
     BinaryMissing
     """
-    configuration, log = scratch / "log.cfg", scratch / "storescp.log"
-    write_log_configuration(configuration, log)
-    command = argv(binaries.path("storescp"), str(directory), str(configuration), ae_title)
-    processes.serve(command, connection, keep_open)
+    reader = Reader()
+    with Pipe() as log, _configuration(log) as configuration:
+        command = argv(
+            binaries.path("storescp"), str(directory), f"/dev/fd/{configuration.fileno()}", ae_title
+        )
+        ended = processes.serve(
+            command,
+            connection,
+            log,
+            (configuration.fileno(), *keep_open),
+            reader.take,
+            lambda: _seconds_of_silence(connection) > longest_silence(),
+        )
+    return reader.served(ended)
+
+
+def _configuration(log: Pipe) -> BinaryIO:
+    """The file that has storescp log into the pipe; in memory, where no disk can be full."""
+    file = os.fdopen(os.memfd_create("storescp-log"), "w+b")
+    file.write(_LOG_CONFIGURATION.format(file=log.path).encode())
+    file.flush()
+    return file
+
+
+def _seconds_of_silence(connection: socket.socket) -> float:
+    """How long ago something arrived on a connection, whoever reads it (tcp(7), TCP_INFO)."""
     try:
-        with log.open(encoding="utf-8", errors="replace") as lines:
-            return read_log(line.rstrip("\n") for line in lines)
-    except FileNotFoundError:
-        return Served(0, released=False, problems=(("storescp could not be started", 1),))
+        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED + 4)
+    except OSError:
+        return 0.0
+    milliseconds: int = struct.unpack_from("=I", told, _LAST_RECEIVED)[0]
+    return milliseconds / 1000

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 #: Bytes from the start of an A-ASSOCIATE-RQ to the end of the AE titles.
 REQUEST_HEAD = 42
 
-_ASSOCIATE_RQ = 0x01
+#: The type of the PDU, its first byte.
+ASSOCIATE_RQ = 0x01
 _ASSOCIATE_RJ = 0x03
 
 #: An A-ASSOCIATE-RQ has a few kilobytes; a length beyond this is something else that begins with 0x01.
@@ -35,7 +36,7 @@ def read_request(head: bytes) -> AssociationRequest | None:
     if len(head) < REQUEST_HEAD:
         return None
     kind, _, length, version = struct.unpack_from(">BBIH", head)
-    if kind != _ASSOCIATE_RQ or not version & 1 or not REQUEST_HEAD < length + 6 <= _LONGEST_REQUEST:
+    if kind != ASSOCIATE_RQ or not version & 1 or not REQUEST_HEAD < length + 6 <= _LONGEST_REQUEST:
         return None
     called, calling = (head[start : start + 16].decode("latin-1").strip(" \0") for start in (10, 26))
     return AssociationRequest(called, calling)

@@ -12,8 +12,9 @@ from pathlib import Path
 from inotify_simple import INotify, flags
 
 from pypx.basemount.incoming import IncomingDirectory
+from pypx.errors import BasemountUnusable
 
-_WATCHED = flags.CLOSE_WRITE | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR
+_WATCHED = flags.CLOSE_WRITE | flags.ONLYDIR
 
 
 class Arrivals:
@@ -23,14 +24,25 @@ class Arrivals:
     ----------
     incoming : IncomingDirectory
         Ours; files are written into it by other programs.
+
+    Raises
+    ------
+    BasemountUnusable
+        When the kernel does not watch it for us.
     """
 
     def __init__(self, incoming: IncomingDirectory) -> None:
         self._incoming = incoming
-        self._inotify = INotify()
-        self._inotify.add_watch(incoming.path, _WATCHED)
-        self.is_gone = False
-        self.missed = False
+        #: Whether there are files of which nothing was heard: from before now, to begin with.
+        self.missed = True
+        try:
+            self._inotify = INotify()
+            self._inotify.add_watch(incoming.path, _WATCHED)
+        except OSError as error:
+            raise BasemountUnusable(
+                f"{incoming.path} cannot be watched ({error.strerror})",
+                "Where many programs watch files: raise fs.inotify.max_user_instances with sysctl.",
+            ) from error
 
     def close(self) -> None:
         self._inotify.close()
@@ -38,8 +50,7 @@ class Arrivals:
     def wait(self, seconds: float) -> list[Path]:
         """The files that were closed since the last call; waits so long for the first.
 
-        ``missed`` is set when there were more than the kernel keeps in mind, and ``is_gone`` when the
-        directory was removed or renamed.
+        ``missed`` is set when there were more than the kernel keeps in mind.
         """
         names: dict[str, None] = {}
         for event in self._inotify.read(timeout=round(seconds * 1000)):
@@ -48,8 +59,6 @@ class Arrivals:
                 names[event.name] = None
             elif event.mask & flags.Q_OVERFLOW:
                 self.missed = True
-            elif event.mask & (flags.DELETE_SELF | flags.MOVE_SELF | flags.IGNORED):
-                self.is_gone = True
         return [self._incoming.path / name for name in names]
 
     def sweep(self) -> Iterator[Path]:

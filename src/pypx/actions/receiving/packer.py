@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pypx.actions.receiving.arrivals import Arrivals
 from pypx.actions.repack import RepackResult, Source, pack, resume
-from pypx.basemount.incoming import IncomingDirectory
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
-from pypx.errors import PypxError
+from pypx.errors import BasemountUnusable, InternalError, PypxError
 
 logger = logging.getLogger(__name__)
 
@@ -58,16 +59,32 @@ class Packer:
         self._templates = templates
         self._on_packed = on_packed
         self._on_problem = on_problem
-        self._claim()
+        #: Why the last step failed, if it did.
+        self.problem: PypxError | None = None
+        #: Why it no longer works at all.
+        self.failure: PypxError | None = None
+        self._incoming = basemount.claim_incoming("listen")
+        try:
+            self._arrivals = Arrivals(self._incoming)
+        except BaseException:
+            self._incoming.release()
+            raise
+        self._changing = threading.Lock()
+        self._set_aside: set[Path] = set()
         self._waiting: dict[Path, None] = {}
         self._draining = threading.Event()
         self._thread = threading.Thread(target=self._work, name="packer", daemon=True)
         self._thread.start()
 
-    @property
-    def incoming(self) -> IncomingDirectory:
-        """Where files are to be written at this moment: another directory when the first was removed."""
-        return self._incoming
+    @contextmanager
+    def held_directory(self) -> Iterator[tuple[Path, int]]:
+        """Where files are to be written, and a descriptor that keeps it ours while somebody has it."""
+        with self._changing:
+            path, lock = self._incoming.path, os.dup(self._incoming.lock)
+        try:
+            yield path, lock
+        finally:
+            os.close(lock)
 
     @property
     def waiting(self) -> int:
@@ -79,35 +96,43 @@ class Packer:
         self._draining.set()
         self._thread.join()
 
-    def _claim(self) -> None:
-        self._incoming = self._basemount.claim_incoming("listen")
-        self._arrivals = Arrivals(self._incoming)
-
     def _work(self) -> None:
-        self._try(self._resume)
-        next_sweep = time.monotonic() + SWEEP_INTERVAL
+        try:
+            self._pack_until_drained()
+        except Exception as error:
+            logger.debug("internal error", exc_info=True)
+            self.failure = InternalError(f"{type(error).__name__}: {error}")
+        finally:
+            self._arrivals.close()
+            self._incoming.release()
+
+    def _pack_until_drained(self) -> None:
+        next_sweep = 0.0
         while not self._draining.is_set():
-            self._hear(_TICK)
-            if self._arrivals.is_gone:
-                self._try(self._start_anew)
-            if self._arrivals.missed or time.monotonic() >= next_sweep:
-                self._waiting.update(dict.fromkeys(self._arrivals.sweep()))
+            if time.monotonic() >= next_sweep:
+                self._try(self._resume)
+                self._arrivals.missed = True
                 next_sweep = time.monotonic() + SWEEP_INTERVAL
+            self._hear(_TICK)
+            if not self._incoming.is_there:
+                self._try(self._start_anew)
+            if self._arrivals.missed:
+                self._sweep()
             self._pack_waiting()
-        self._waiting.update(dict.fromkeys(self._arrivals.sweep()))
+        self._sweep()
         self._pack_waiting()
-        self._arrivals.close()
-        self._incoming.release()
 
     def _hear(self, seconds: float) -> None:
         """Wait for a file, and then a little for those that come right behind it."""
-        wait = 0.0 if self._waiting else seconds
-        heard = self._arrivals.wait(wait)
+        heard = self._arrivals.wait(0.0 if self._waiting else seconds)
         until = time.monotonic() + GATHERING
         while heard and len(self._waiting) + len(heard) < LARGEST_BATCH and time.monotonic() < until:
-            more = self._arrivals.wait(GATHERING / 5)
-            heard += more
+            time.sleep(GATHERING / 5)
+            heard += self._arrivals.wait(0.0)
         self._waiting.update(dict.fromkeys(heard))
+
+    def _sweep(self) -> None:
+        self._waiting.update((path, None) for path in self._arrivals.sweep() if path not in self._set_aside)
 
     def _pack_waiting(self) -> None:
         while self._waiting:
@@ -118,6 +143,29 @@ class Packer:
                 self._waiting.pop(path, None)
 
     def _pack(self, batch: list[Path]) -> None:
+        try:
+            self._pack_together(batch)
+        except PypxError:
+            raise
+        except Exception:
+            # A mistake of ours about one file must not keep the others waiting.
+            logger.debug("internal error", exc_info=True)
+            for path in batch:
+                self._pack_alone(path)
+
+    def _pack_alone(self, path: Path) -> None:
+        try:
+            self._pack_together([path])
+        except PypxError:
+            raise
+        except Exception as error:
+            logger.debug("internal error", exc_info=True)
+            self._set_aside.add(path)
+            self._on_problem(
+                InternalError(f"{path} cannot be packed and stays there ({type(error).__name__}: {error})")
+            )
+
+    def _pack_together(self, batch: list[Path]) -> None:
         # A file that a peer's abort removed again is nothing to tell of.
         there = [path for path in batch if path.exists()]
         if there:
@@ -131,16 +179,29 @@ class Packer:
             self._on_packed(taken_up)
 
     def _start_anew(self) -> None:
-        logger.warning("%s was removed; receiving into a new one", self._incoming.path)
+        """Make the directory again that somebody removed: those who write go on where they were told to."""
+        with self._changing:
+            self._incoming = self._incoming.claim_again()
         self._arrivals.close()
-        self._incoming.release()
-        self._claim()
+        self._arrivals = Arrivals(self._incoming)
+        self._on_problem(
+            BasemountUnusable(
+                f"{self._incoming.path} was removed, and is made again",
+                "What had arrived there and was not packed yet is lost: find out who removes it.",
+            )
+        )
 
     def _try(self, step: Callable[[], None]) -> bool:
         try:
             step()
         except PypxError as error:
-            self._on_problem(error)
-            self._draining.wait(PAUSE_AFTER_FAILURE)
-            return False
-        return True
+            self.problem = error
+        except Exception as error:
+            logger.debug("internal error", exc_info=True)
+            self.problem = InternalError(f"{type(error).__name__}: {error}")
+        else:
+            self.problem = None
+            return True
+        self._on_problem(self.problem)
+        self._draining.wait(PAUSE_AFTER_FAILURE)
+        return False

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from pypx.actions.receiving.admission import Admission, plain_address
+from pypx.actions.receiving.admission import Admission
+from pypx.actions.receiving.door import Door, Visitor
 from pypx.actions.receiving.packer import Packer
 from pypx.actions.repack import RepackResult
 from pypx.basemount.layout import Basemount
@@ -22,15 +21,19 @@ from pypx.basemount.templates import TreeTemplates
 from pypx.dcmtk import storescp
 from pypx.dcmtk.binaries import Binaries
 from pypx.dcmtk.process import Processes
-from pypx.dicom.association import REQUEST_HEAD, AssociationRequest, Refusal, read_request
-from pypx.errors import PortInUse, PypxError
+from pypx.dicom.association import AssociationRequest, Refusal, read_request
+from pypx.errors import DiskFull, InternalError, Interrupted, PypxError
 
 logger = logging.getLogger(__name__)
 
-#: Seconds in which a peer that has connected must begin to ask for an association.
-_PATIENCE = 30.0
+#: Seconds in which a peer that is refused may read why.
+_FAREWELL = 5.0
 
-_BACKLOG = 128
+#: Seconds between two looks at how much space is free, while something is received.
+_SPACE_INTERVAL = 0.02
+
+#: Seconds of silence after which an association is taken as idle, once it is to stop.
+_IDLE_AT_END = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,18 @@ class Association:
     served : storescp.Served or None
         None where it was refused.
     refusal : str
-        Why it was refused, in words.
+        Why it was refused, in words; "" as well where the peer never said a word.
     """
 
     address: str
     request: AssociationRequest | None
     served: storescp.Served | None = None
     refusal: str = ""
+
+    @property
+    def peer(self) -> str:
+        """The peer, as far as it said who it is."""
+        return f"{self.request.calling_ae_title}@{self.address}" if self.request else self.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ class Observer:
 
 
 class Receiver:
-    """Receives on one port for as long as its ``with`` block lasts.
+    """Receives on one port until it is closed.
 
     Parameters
     ----------
@@ -98,167 +106,191 @@ class Receiver:
         self._admission = admission
         self._binaries = binaries
         self._observer = observer
-        self._data = basemount.data
+        self._trees = (basemount.data, basemount.incoming)
         self._processes = Processes()
         self._running: set[threading.Thread] = set()
+        self._associations = 0
+        self._failure: PypxError | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._socket = _listen(port)
-        self.port: int = self._socket.getsockname()[1]
-        self._packer = Packer(basemount, catalogue, templates, observer.on_packed, observer.on_problem)
-        self._acceptor = threading.Thread(target=self._accept, name="acceptor", daemon=True)
-        self._acceptor.start()
+        self._closed = threading.Event()
+        self._door = Door(port)
+        self.port = self._door.port
+        try:
+            self._packer = Packer(basemount, catalogue, templates, observer.on_packed, observer.on_problem)
+        except BaseException:
+            self._door.close()
+            raise
+        self._threads = [
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
+            for work in (self._accept, self._watch_space)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def associations(self) -> int:
         """How many are open."""
-        with self._lock:
-            return len(self._running)
+        return self._associations
 
     @property
     def waiting(self) -> int:
         """How many complete files are not packed yet."""
         return self._packer.waiting
 
-    def __enter__(self) -> Receiver:
-        return self
+    @property
+    def problem(self) -> PypxError | None:
+        """Why what arrived cannot be packed at the moment."""
+        return self._packer.problem
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close(grace=0.0 if kind else None)
+    @property
+    def failure(self) -> PypxError | None:
+        """Why it does not receive any more, if it does not."""
+        return self._failure or self._packer.failure
 
-    def close(self, grace: float | None = None) -> None:
+    def close(self, grace: float | None = None, hurry: threading.Event | None = None) -> None:
         """Take no more associations, let those that are open come to their end, and pack all they brought.
 
         Parameters
         ----------
         grace : float, optional
-            Seconds after which open associations are ended; they may take their time where not given.
+            Seconds after which open associations are ended; they may take their time where not given, for as
+            long as something arrives.
+        hurry : threading.Event, optional
+            Ends them at once when it is set.
         """
         self._closing.set()
-        self._acceptor.join()
-        self._socket.close()
+        self._threads[0].join()
         deadline = None if grace is None else time.monotonic() + grace
-        for thread in list(self._running):
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        while running := self._serving():
+            if (deadline is not None and time.monotonic() >= deadline) or (hurry and hurry.is_set()):
+                break
+            running[0].join(0.05)
         self._processes.end()
-        for thread in list(self._running):
+        for thread in self._serving():
             thread.join()
+        self._closed.set()
+        self._threads[1].join()
         self._packer.drain()
 
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            if not _is_readable(self._socket, 0.2):
-                continue
-            try:
-                connection, address = self._socket.accept()
-            except OSError as error:
-                # Out of file descriptors, or the peer is gone already: others must still be served.
-                logger.warning("A connection could not be taken (%s)", error.strerror)
-                self._closing.wait(0.1)
-                continue
-            thread = threading.Thread(target=self._serve, args=(connection, address[0]), daemon=True)
-            with self._lock:
-                self._running.add(thread)
-            thread.start()
+    def _serving(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._running)
 
-    def _serve(self, connection: socket.socket, address: str) -> None:
+    def _accept(self) -> None:
         try:
-            with connection:
-                self._observer.on_association(self._associate(connection, plain_address(address)))
+            while not self._closing.is_set():
+                for visitor in self._door.visitors(0.2):
+                    thread = threading.Thread(target=self._serve, args=(visitor,), daemon=True)
+                    with self._lock:
+                        self._running.add(thread)
+                    thread.start()
+        except Exception as error:
+            logger.debug("internal error", exc_info=True)
+            self._failure = InternalError(f"{type(error).__name__}: {error}")
+        finally:
+            self._door.close()
+
+    def _watch_space(self) -> None:
+        """End what is received before the disk is full.
+
+        storescp sees that an image could not be written, but not that of its last few kilobytes: a small one
+        would be acknowledged, and lost. So it must not come to that.
+        """
+        least = self._admission.min_free // 2
+        while not self._closed.wait(_SPACE_INTERVAL if self._associations else _SPACE_INTERVAL * 10):
+            if self._associations and self._free() < least:
+                self._processes.end_running()
+                self._observer.on_problem(
+                    DiskFull(
+                        f"Less than {least} bytes are free where images arrive; open associations were ended",
+                        "Make space: peers keep what was not acknowledged, and are let in again then.",
+                    )
+                )
+                self._closed.wait(1.0)
+
+    def _serve(self, visitor: Visitor) -> None:
+        try:
+            with visitor.connection:
+                association = self._associate(visitor)
+            logger.info("%s: %s", association.peer, association.served or association.refusal or "no word")
+            self._observer.on_association(association)
+        except Interrupted:
+            pass  # it came at the last moment
         except PypxError as error:
             self._observer.on_problem(error)
+        except Exception as error:
+            # Nothing that one association does may be felt by another.
+            logger.debug("internal error", exc_info=True)
+            self._observer.on_problem(
+                InternalError(
+                    f"An association of {visitor.address} ended with {type(error).__name__}: {error}"
+                )
+            )
         finally:
             with self._lock:
                 self._running.discard(threading.current_thread())
 
-    def _associate(self, connection: socket.socket, address: str) -> Association:
-        head = _peek(connection, REQUEST_HEAD, _PATIENCE, self._closing)
-        request = read_request(head)
+    def _associate(self, visitor: Visitor) -> Association:
+        request = read_request(visitor.head)
         if request is None:
-            return Association(address, None, refusal=_what_else(head))
-        refusal = self._admission.refuse(request, address, self._free(), self.associations - 1)
-        if refusal:
-            _refuse(connection, refusal)
-            return Association(address, request, refusal=refusal.words)
-        incoming = self._packer.incoming
-        with TemporaryDirectory(prefix="px-listen-") as scratch:
-            served = storescp.serve(
+            return Association(visitor.address, None, refusal=_what_else(visitor.head))
+        with self._lock:
+            self._associations += 1
+            before = self._associations - 1
+        try:
+            refusal = self._admission.refuse(request, visitor.address, self._free(), before)
+            if refusal:
+                _refuse(visitor.connection, refusal)
+                return Association(visitor.address, request, refusal=refusal.words)
+            return Association(visitor.address, request, self._receive(visitor.connection))
+        finally:
+            with self._lock:
+                self._associations -= 1
+
+    def _receive(self, connection: socket.socket) -> storescp.Served:
+        with self._packer.held_directory() as (directory, lock):
+            return storescp.serve(
                 self._processes,
                 self._binaries,
                 connection,
-                incoming.path,
-                Path(scratch),
+                directory,
                 self._admission.ae_title,
-                keep_open=(incoming.lock,),
+                (lock,),
+                lambda: _IDLE_AT_END if self._closing.is_set() else storescp.HUNG,
             )
-        return Association(address, request, served)
 
     def _free(self) -> int:
-        try:
-            space = os.statvfs(self._data)
-        except OSError:
-            return 0
-        return space.f_bavail * space.f_frsize
+        """Bytes free where images arrive and where they go; of what is not there for the moment, none."""
+        return min((_free_in(tree) for tree in self._trees if tree.is_dir()), default=0)
 
 
-def _listen(port: int) -> socket.socket:
+def _free_in(tree: Path) -> int:
     try:
-        return socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
-    except (OSError, ValueError):
-        pass  # no IPv6 here; what else is wrong, IPv4 tells as well
-    try:
-        return socket.create_server(("", port), backlog=_BACKLOG)
-    except OSError as error:
-        raise PortInUse(
-            f"Port {port} cannot be opened to receive on ({error.strerror})",
-            "Choose another port (and tell the PACS), or end the program that holds it.",
-        ) from error
-
-
-def _peek(connection: socket.socket, size: int, patience: float, closing: threading.Event) -> bytes:
-    """The first bytes that the peer sends, left in the connection; fewer where it sends no more in time."""
-    deadline = time.monotonic() + patience
-    head = b""
-    while len(head) < size and time.monotonic() < deadline and not closing.is_set():
-        if not _is_readable(connection, 0.2):
-            continue
-        try:
-            seen = connection.recv(size, socket.MSG_PEEK)
-        except OSError:
-            return b""
-        if not seen:
-            break
-        if len(seen) == len(head):
-            time.sleep(0.02)  # the rest is on its way, and select() returns at once for what is there
-        head = seen
-        if head[0] != 0x01:
-            break
-    return head
-
-
-def _is_readable(connection: socket.socket, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(connection, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+        space = os.statvfs(tree)
+    except OSError:
+        return 0
+    return space.f_bavail * space.f_frsize
 
 
 def _what_else(head: bytes) -> str:
     if not head:
-        return "the peer sent nothing"
+        return ""
     if head[:2] == b"\x16\x03":
         return "the peer speaks TLS, and this port does not"
-    if head[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI"):
+    if head[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"CONN", b"PRI "):
         return "the peer speaks HTTP, and this is a DICOM port"
     return "what the peer sent is not DICOM"
 
 
 def _refuse(connection: socket.socket, refusal: Refusal) -> None:
+    deadline = time.monotonic() + _FAREWELL
     try:
-        connection.settimeout(5.0)
+        connection.settimeout(_FAREWELL)
         connection.sendall(refusal.pdu())
         connection.shutdown(socket.SHUT_WR)
         # The request is read, or closing would reset the connection before the peer has our answer.
-        while connection.recv(65536):
+        while time.monotonic() < deadline and connection.recv(65536):
             pass
     except OSError:
         pass  # it is gone, as it was to be

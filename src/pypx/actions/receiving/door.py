@@ -1,0 +1,140 @@
+"""The port: connections wait here, at no cost, until it is seen what the peer wants."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import time
+from dataclasses import dataclass
+
+from pypx.actions.receiving.admission import plain_address
+from pypx.dicom.association import ASSOCIATE_RQ, REQUEST_HEAD
+from pypx.errors import PortInUse
+
+logger = logging.getLogger(__name__)
+
+#: Seconds in which a peer that has connected must begin to ask for an association.
+PATIENCE = 30.0
+
+#: Connections that may wait at a time; then the one that has waited longest goes.
+MOST_WAITING = 256
+
+_BACKLOG = 128
+
+
+@dataclass(slots=True)
+class Visitor:
+    """A connection, and the first bytes that came over it: they are still to be read from it.
+
+    Parameters
+    ----------
+    connection : socket.socket
+    address : str
+        The peer's.
+    deadline : float
+        By the monotonic clock.
+    head : bytes
+        At most REQUEST_HEAD bytes; b"" from a peer that has said nothing.
+    """
+
+    connection: socket.socket
+    address: str
+    deadline: float
+    head: bytes = b""
+
+
+class Door:
+    """Listens on a port of all addresses of this host, IPv4 and IPv6.
+
+    Parameters
+    ----------
+    port : int
+        0 for a free one.
+
+    Raises
+    ------
+    PortInUse
+        When the port is taken, or not for us.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = _listen(port)
+        self._socket.setblocking(False)
+        self.port: int = self._socket.getsockname()[1]
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._waiting: dict[socket.socket, Visitor] = {}
+
+    def close(self) -> None:
+        """Listen no more, and send those away who wait."""
+        self._selector.close()
+        self._socket.close()
+        for connection in self._waiting:
+            connection.close()
+        self._waiting.clear()
+
+    def visitors(self, seconds: float) -> list[Visitor]:
+        """Those who have said what they want, or had their time; waits so long for the first."""
+        ready: list[Visitor] = []
+        for key, _ in self._selector.select(seconds):
+            if key.data is None:
+                self._accept()
+            elif self._has_spoken(key.data):
+                ready.append(key.data)
+        now = time.monotonic()
+        ready += [one for one in self._waiting.values() if one.deadline <= now and one not in ready]
+        if not ready and len(self._waiting) > MOST_WAITING:
+            ready.append(next(iter(self._waiting.values())))
+        for visitor in ready:
+            self._hand_over(visitor)
+        return ready
+
+    def _accept(self) -> None:
+        try:
+            connection, address = self._socket.accept()
+        except OSError as error:
+            # Out of file descriptors, or the peer is gone already: others must still be served.
+            logger.warning("A connection could not be taken (%s)", error.strerror)
+            time.sleep(0.1)
+            return
+        connection.setblocking(False)
+        visitor = Visitor(connection, plain_address(address[0]), time.monotonic() + PATIENCE)
+        self._waiting[connection] = visitor
+        self._selector.register(connection, selectors.EVENT_READ, visitor)
+
+    @staticmethod
+    def _has_spoken(visitor: Visitor) -> bool:
+        """Look at what came; whether there is nothing more to wait for."""
+        try:
+            head = visitor.connection.recv(REQUEST_HEAD, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            head = b""
+        came_before, visitor.head = len(visitor.head), head
+        if len(head) == REQUEST_HEAD or head[:1] != bytes([ASSOCIATE_RQ]):
+            return True
+        # The kernel tells of the connection again once there is enough, or no more will come.
+        visitor.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, REQUEST_HEAD)
+        return bool(came_before) and len(head) == came_before
+
+    def _hand_over(self, visitor: Visitor) -> None:
+        self._selector.unregister(visitor.connection)
+        del self._waiting[visitor.connection]
+        visitor.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        visitor.connection.setblocking(True)
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+    except (OSError, ValueError):
+        pass  # no IPv6 here; what else is wrong, IPv4 tells as well
+    try:
+        return socket.create_server(("", port), backlog=_BACKLOG)
+    except OSError as error:
+        raise PortInUse(
+            f"Port {port} cannot be opened to receive on ({error.strerror})",
+            "Choose another port (and tell the PACS), or end the program that holds it.",
+        ) from error

@@ -1,0 +1,195 @@
+"""The state of a px-listen, in a file of the log directory that others can read while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pypx.basemount.layout import Basemount
+from pypx.basemount.trouble import unusable
+from pypx.errors import ListenerNotRunning
+
+#: A state older than this may be that of a listener that hangs. The clock may also have been set: one that
+#: lives writes another within these seconds.
+_STALE = timedelta(seconds=30)
+_PATIENCE = 5.0
+
+#: The file's size. It is written in place: when the disk is full, that needs no space.
+_SIZE = 4096
+_LONGEST_TEXT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerState:
+    """How a px-listen is.
+
+    Parameters
+    ----------
+    pid, port : int
+    aet : str
+        Its AE title.
+    since, updated : str
+        When it was started, and when this was written (ISO 8601, UTC).
+    open, associations, refused : int
+        Associations: at this moment, in all, and those that were not let in.
+    received, duplicates, waiting, failed : int
+        Images: stored, held already, received and not yet packed; and problems.
+    last_error : str
+        In words; "" where there was none.
+    """
+
+    pid: int
+    port: int
+    aet: str
+    since: str
+    updated: str
+    open: int
+    associations: int
+    refused: int
+    received: int
+    duplicates: int
+    waiting: int
+    failed: int
+    last_error: str
+
+    def to_json(self) -> dict[str, Any]:
+        """One member of "data" in the JSON of px-listen --status."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {_json_name(name): value for name, value in values.items()}
+
+    @classmethod
+    def from_json(cls, document: object) -> ListenerState | None:
+        """What :meth:`to_json` gave; None for anything else."""
+        if not isinstance(document, dict):
+            return None
+        try:
+            state = cls(**{one.name: document[_json_name(one.name)] for one in fields(cls)})
+            datetime.fromisoformat(state.updated)
+        except (KeyError, TypeError, ValueError):
+            return None
+        return state
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it is old, or of the future, by the clock of this moment."""
+        return abs(datetime.now(UTC) - datetime.fromisoformat(self.updated)) > _STALE
+
+
+def _json_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+class StateFile:
+    """The file of one running listener, locked for as long as it runs."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    @classmethod
+    @contextlib.contextmanager
+    def own(cls, basemount: Basemount, port: int) -> Iterator[StateFile]:
+        """Make one, and remove it at the end, with those that killed listeners left.
+
+        Raises
+        ------
+        BasemountUnusable
+        """
+        # Two containers may listen on the same port, each in a network of its own.
+        path = basemount.log / f"listen-{port}-{secrets.token_hex(4)}.json"
+        for left in basemount.log.glob("listen-*.json"):
+            if not _is_held(left):
+                left.unlink(missing_ok=True)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.pwrite(descriptor, b" " * _SIZE, 0)
+        except OSError as error:
+            raise unusable(error, path) from error
+        try:
+            yield cls(path, descriptor)
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def write(self, state: ListenerState) -> None:
+        """Write the state, as far as that can be done: receiving goes on all the same."""
+        document = state.to_json()
+        document["lastError"] = document["lastError"][:_LONGEST_TEXT]
+        with contextlib.suppress(OSError):
+            os.pwrite(self._descriptor, json.dumps(document).encode().ljust(_SIZE)[:_SIZE], 0)
+
+
+def listening(basemount: Basemount, port: int | None = None) -> list[ListenerState]:
+    """The state of each px-listen that runs on this BASEMOUNT.
+
+    Parameters
+    ----------
+    basemount : Basemount
+    port : int, optional
+        Only of the one on this port.
+
+    Raises
+    ------
+    ListenerNotRunning
+        When none runs, or one hangs.
+    """
+    files = [file for file in sorted(basemount.log.glob("listen-*.json")) if _is_of(file, port)]
+    states = {file: state for file in files if (state := _read(file))}
+    if not states:
+        where = f"on {basemount.root}" if port is None else f"on port {port} and {basemount.root}"
+        raise ListenerNotRunning(f"No px-listen runs {where}")
+    for file, state in states.items():
+        if state.is_stale:
+            states[file] = _next(file, state)
+    return list(states.values())
+
+
+def _is_of(file: Path, port: int | None) -> bool:
+    named = re.fullmatch(r"listen-(\d+)-\w+\.json", file.name)
+    return named is not None and port in (None, int(named[1]))
+
+
+def _next(file: Path, old: ListenerState) -> ListenerState:
+    """The next state that a listener writes."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(0.2)
+        state = _read(file)
+        if state and state.updated != old.updated:
+            return state
+    raise ListenerNotRunning(
+        f"px-listen on port {old.port} has not said anything since {old.updated}",
+        f"End process {old.pid}, and start px-listen again.",
+    )
+
+
+def _is_held(file: Path) -> bool:
+    """Whether the owner of a state is alive."""
+    try:
+        with file.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # it is gone
+    return False
+
+
+def _read(file: Path) -> ListenerState | None:
+    """The state in this file, if its owner still holds the lock."""
+    try:
+        return ListenerState.from_json(json.loads(file.read_bytes())) if _is_held(file) else None
+    except (OSError, ValueError):
+        return None

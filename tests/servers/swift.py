@@ -231,7 +231,7 @@ class Swift:
     def _bring_up(self) -> None:
         for part in self._parts:
             part.start()
-        deadline = time.monotonic() + 30.0
+        deadline = time.monotonic() + 90.0
         while not all(part.is_up() for part in self._parts):
             if time.monotonic() > deadline:
                 raise ServerFailed(f"Swift does not come up:\n{self.log}")

@@ -88,6 +88,7 @@ class Cube(WebServer):
         self.fault: Fault | None = None
         self.offers_tokens = True
         self.registered: list[dict[str, Any]] = []
+        self.begun: list[Asked] = []
         self.requests: list[tuple[Asked, int]] = []
         self._files: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
@@ -116,6 +117,7 @@ class Cube(WebServer):
 
     def answer(self, asked: Asked) -> Answer | None:
         """What is answered to a request."""
+        self.begun.append(asked)
         time.sleep(self.delay)
         answer = self.fault(asked, lambda: self._answer(asked)) if self.fault else self._answer(asked)
         with self._lock:

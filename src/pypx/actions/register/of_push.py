@@ -52,7 +52,7 @@ def of_push(document: object) -> list[Wanted]:
     for path, name in pairs:
         by_folder.setdefault(folder_of(name), []).append((path, name))
     wanted = [_of_verdict(verdict, by_folder.pop(_text(verdict, "folder"), [])) for verdict in verdicts]
-    return [*wanted, *(one for of_it in by_folder.values() for one in of_files(of_it))]
+    return [*wanted, *of_files(pair for of_it in by_folder.values() for pair in of_it)]
 
 
 def of_lists(local: Sequence[str], objects: Sequence[str]) -> list[Wanted]:

@@ -204,6 +204,16 @@ def test_memory_holds_little_more_than_the_result() -> None:
     assert held[2100] - held[100] < 2.5 * len(written)
 
 
+def test_nothing_is_imported_that_a_find_can_do_without() -> None:
+    """Each start would wait for it: numpy and requests take as long as pydicom itself."""
+    with FindProvider(archive(1)) as pacs:
+        name, *options = px_find(pacs)
+        ran = run_tool("python", "-X", "importtime", SCRIPTS / name, *options)
+    loaded = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in ran.stderr.splitlines() if "|" in line}
+    assert "pydicom" in loaded
+    assert loaded.isdisjoint({"numpy", "requests", "urllib3", "sqlalchemy", "rich"})
+
+
 def test_a_home_directory_is_not_needed() -> None:
     with FindProvider(archive(1)) as pacs:
         ran = run_tool(*px_find(pacs), environment={"HOME": "/nonexistent"})

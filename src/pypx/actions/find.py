@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from threading import Thread
 from typing import Any
 
 from pypx.actions.answers import some, unchecked_notes
@@ -12,7 +14,7 @@ from pypx.actions.asking import Answered, ask_series, ask_studies
 from pypx.actions.found import Found, FoundSeries, FoundStudy
 from pypx.actions.progress import Progress, ignore_progress
 from pypx.dcmtk import findscu
-from pypx.dcmtk.binaries import Binaries
+from pypx.dcmtk.binaries import Binaries, Feature
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.process import Processes
 from pypx.dicom.attributes import attribute
@@ -20,7 +22,7 @@ from pypx.dicom.fitting import fits
 from pypx.dicom.node import Node
 from pypx.dicom.query import SERIES_KEYWORDS, STUDY_KEYWORDS, Level, Query, belongs_to_study
 from pypx.dicom.uid import is_uid
-from pypx.errors import AnswerUnreadable, RequestFailed
+from pypx.errors import AnswerUnreadable, PypxError, RequestFailed
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +117,7 @@ def find(request: FindRequest, progress: Progress = ignore_progress) -> Found:
     PypxError
         When the PACS could not be asked, or refused to answer.
     """
-    with Processes() as processes:
+    with Processes() as processes, _looked_at(request.binaries):
         caller = Caller(request.node, request.binaries, processes, request.timeout)
         request = _with_study_uids(request, caller)
         logger.info("Asking %s for studies by %s", request.node, _keys(request.study_matching()))
@@ -129,6 +131,24 @@ def find(request: FindRequest, progress: Progress = ignore_progress) -> Found:
         logger.warning("%s", note)
     logger.info("Studies found: %d, series: %d", len(found.studies), len(found.series))
     return found
+
+
+@contextmanager
+def _looked_at(binaries: Binaries) -> Iterator[None]:
+    """Find out what findscu can do while the PACS looks for the studies, not after that."""
+
+    def look() -> None:
+        try:
+            binaries.can(Feature.SEVERAL_FINDS)
+        except PypxError:
+            pass  # whoever needs to know is told
+
+    looking = Thread(target=look)
+    looking.start()
+    try:
+        yield
+    finally:
+        looking.join()
 
 
 def _typed(request: FindRequest, query: Query) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.imports import import_pydicom
 from pypx.cli.options import catalogue_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.query import matching_of, query_options, returning_of
@@ -58,6 +59,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
 
     At a terminal the answer is a report; piped, or with --json, it is JSON for the other tools.
     """
+    import_pydicom()
     from pypx.actions.find import FindRequest, find
     from pypx.actions.found import json_pieces
     from pypx.cli.progress import progress_bar

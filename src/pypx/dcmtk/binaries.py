@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from pypx.dcmtk.process import Processes
 from pypx.errors import BinaryMissing
+
+_asking = Lock()
 
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 
@@ -98,9 +101,15 @@ def _is_pynetdicom(path: str) -> bool:
     return beginning.startswith(b"#!") and b"pynetdicom" in beginning
 
 
-@lru_cache(maxsize=16)
 def release(path: str) -> tuple[int, int, int]:
     """The release of a DCMTK program, as (3, 6, 7); (0, 0, 0) where it does not say."""
+    # Of several threads that want to know, one asks.
+    with _asking:
+        return _release(path)
+
+
+@lru_cache(maxsize=16)
+def _release(path: str) -> tuple[int, int, int]:
     with Processes() as processes:
         ended = processes.run([path, "--version"], _RELEASE_TIMEOUT)
     for line in ended.tail:

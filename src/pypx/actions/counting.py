@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+
+from pydicom.uid import UID
 
 from pypx.actions.plan import Wanted
 from pypx.dcmtk import findscu
@@ -39,29 +42,80 @@ def listed(caller: Caller, wanted: Sequence[Wanted]) -> dict[str, set[str]]:
     A series of which it lists none, or does not answer, is not in the result: not every PACS knows the IMAGE
     level.
     """
+    instances: dict[str, set[str]] = {}
+
+    def take(series: Wanted, values: Mapping[str, str]) -> None:
+        instances.setdefault(series.series_uid, set()).add(values["SOPInstanceUID"])
+
+    complete = _list(caller, wanted, (), take)
+    return {uid: uids for uid, uids in instances.items() if uid in complete}
+
+
+def _list(
+    caller: Caller,
+    wanted: Sequence[Wanted],
+    returning: Sequence[str],
+    take: Callable[[Wanted, Mapping[str, str]], None],
+) -> set[str]:
+    """Have the PACS list the instances of series; the UIDs of those series that it listed to the end."""
     if not wanted:
-        return {}
+        return set()
     queries = [
         Query(
             Level.IMAGE,
             {"StudyInstanceUID": series.study_uid, "SeriesInstanceUID": series.series_uid},
-            ("SOPInstanceUID",),
+            ("SOPInstanceUID", *returning),
         )
         for series in wanted
     ]
-    instances: list[set[str]] = [set() for _ in wanted]
 
-    def take(answer: findscu.Answer) -> None:
-        if is_uid(uid := answer.values.get("SOPInstanceUID", "")):
-            instances[answer.query].add(uid)
+    def check(answer: findscu.Answer) -> None:
+        if is_uid(answer.values.get("SOPInstanceUID", "")):
+            take(wanted[answer.query], answer.values)
 
     try:
-        outcome = findscu.find(caller, queries, take)
+        outcome = findscu.find(caller, queries, check)
     except PypxError as error:
         logger.info("The PACS does not list instances (%s)", error.message)
-        return {}
+        return set()
     return {
-        series.series_uid: uids
-        for series, uids, final in zip(wanted, instances, outcome.finals, strict=True)
-        if final.is_success and uids
+        series.series_uid for series, final in zip(wanted, outcome.finals, strict=True) if final.is_success
     }
+
+
+def missing_kinds(
+    caller: Caller, wanted: Sequence[Wanted], held_instances: Callable[[str], Collection[str]]
+) -> dict[str, Counter[str]]:
+    """What the instances are that the PACS has of these series and that are not here.
+
+    Parameters
+    ----------
+    caller : Caller
+    wanted : sequence of Wanted
+    held_instances : callable
+        Gives the SOPInstanceUIDs that are here of a series.
+
+    Returns
+    -------
+    dict
+        SeriesInstanceUID to kinds, and how many there are of each: the name of the SOP class and, where the
+        PACS tells, of the transfer syntax. A series of which it lists nothing is not in it.
+    """
+    kinds: dict[str, Counter[str]] = {}
+    held = {series.series_uid: held_instances(series.series_uid) for series in wanted}
+
+    def take(series: Wanted, values: Mapping[str, str]) -> None:
+        if values.get("SOPInstanceUID", "") not in held[series.series_uid]:
+            kinds.setdefault(series.series_uid, Counter())[_kind(values)] += 1
+
+    _list(caller, wanted, ("SOPClassUID", "AvailableTransferSyntaxUID"), take)
+    return kinds
+
+
+def _kind(values: Mapping[str, str]) -> str:
+    sop_class, syntaxes = (
+        [UID(uid).name for uid in values.get(keyword, "").split("\\") if is_uid(uid)]
+        for keyword in ("SOPClassUID", "AvailableTransferSyntaxUID")
+    )
+    words = sop_class[0] if sop_class else "unknown SOP class"
+    return f"{words} ({', '.join(syntaxes)})" if syntaxes else words

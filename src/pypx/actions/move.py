@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pypx.actions.counting import counted, listed, with_counts
+from pypx.actions.counting import counted, listed, missing_kinds, with_counts
+from pypx.actions.following import Following
 from pypx.actions.plan import Request, Wanted, missing_series, requests
-from pypx.actions.progress import Progress, Step, ignore_progress
+from pypx.actions.progress import Progress, ignore_progress
 from pypx.actions.receiving.state import listening
 from pypx.actions.repack import RepackResult, resume
 from pypx.actions.verdict import MoveResult, Verdict, described, has_all, judge, judge_sent
-from pypx.actions.ways import Get, Place, Receive, Send, Way
+from pypx.actions.ways import Get, Place, Way
+from pypx.actions.ways_move import Receive, Send
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event
 from pypx.basemount.smdb import Catalogue
@@ -32,6 +33,7 @@ from pypx.errors import (
     ListenerNotRunning,
     PeerTimeout,
     PypxError,
+    RequestFailed,
     RetrieveIncomplete,
 )
 
@@ -40,8 +42,11 @@ logger = logging.getLogger(__name__)
 #: Failures that may be gone a moment later, of a PACS that was there a moment ago.
 _PASSING = (ConnectionLost, ConnectionRefused, PeerTimeout, RetrieveIncomplete)
 
-#: Seconds before the first retry; doubled before each further one.
+#: Seconds before a retry; doubled before each further one, as long as nothing new comes.
 FIRST_PAUSE = 1.0
+
+#: How often a PACS is asked again that answers, but says that it cannot send something.
+_RETRIES_OF_REFUSED = 2
 
 DEFAULT_TIMEOUT = 60.0
 
@@ -68,7 +73,7 @@ class MoveRequest:
     jobs : int
         Associations side by side.
     retries : int
-        How often what is missing is asked for again.
+        How often in a row what is missing is asked for again without that anything new comes; 0 for never.
     timeout : float
         Seconds without progress (not in all) after which the PACS is taken as hung.
     force : bool
@@ -84,7 +89,7 @@ class MoveRequest:
     receive_port: int | None = None
     destination: str = ""
     jobs: int = 2
-    retries: int = 3
+    retries: int = 5
     timeout: float = DEFAULT_TIMEOUT
     force: bool = False
     binaries: Binaries = field(default_factory=Binaries)
@@ -166,7 +171,7 @@ class _Retrieve:
         self._catalogue = catalogue
         self._is_here = is_here
         self._progress = progress
-        self._counting = threading.Lock()
+        self._disagreeing: set[str] = set()
 
     def run(self) -> list[Verdict]:
         """Ask for what is missing, and again for what did not come, and judge."""
@@ -179,15 +184,20 @@ class _Retrieve:
             if uid not in missing
         }
         self._record_requested([wanted[uid] for uid in missing])
-        for attempt in range(self._request.retries + 1):
-            if not missing:
-                break
-            if attempt:
-                self._pause(attempt, len(missing))
-            verdicts |= self._attempt(wanted, missing, before, again=attempt > 0)
+        held, fruitless, is_again = sum(before.values()), 0, False
+        while missing:
+            verdicts |= self._attempt(wanted, missing, before, is_again)
             missing = {uid for uid in missing if isinstance(verdicts[uid].error, _PASSING)}
-            if not self._way.was_there:
+            if not missing or not self._way.was_there or not self._request.retries:
                 break
+            now_held = sum(self._held(wanted).values())
+            # The first attempt is no retry; and what brought something new is worth going on with.
+            fruitless = fruitless + 1 if is_again and now_held <= held else 0
+            if fruitless >= self._most_fruitless(verdicts[uid].error for uid in missing):
+                break
+            held, is_again = now_held, True
+            self._pause(fruitless, len(missing))
+        verdicts = self._with_reasons(verdicts)
         self._record_failed(verdicts.values())
         return [verdicts[uid] for uid in wanted]
 
@@ -209,12 +219,16 @@ class _Retrieve:
         self._way.settle(lambda: not missing_series(series, self._held(missing), force=False))
         held = self._held(missing)
         doubtful = [
-            wanted[uid]
-            for uid in missing
-            if answers[uid][0].all_sent and (wanted[uid].expected or 0) > held[uid]
+            wanted[uid] for uid in missing if self._is_doubtful(wanted[uid], held[uid], answers[uid][0])
         ]
         wanted |= {series.series_uid: series for series in counted(self._caller, doubtful)}
         return {uid: judge(wanted[uid], before[uid], held[uid], *answers[uid]) for uid in missing}
+
+    def _is_doubtful(self, series: Wanted, held: int, transfer: Transfer) -> bool:
+        """Whether the PACS's count of a series does not go with what is here, or what it said it has sent."""
+        if series.expected is None:
+            return transfer.status is not None
+        return series.series_uid in self._disagreeing or (transfer.all_sent and series.expected > held)
 
     def _lacking(self, missing: Sequence[Wanted]) -> dict[str, set[str]]:
         """The instances that are not here, of series of which some are and the PACS lists them."""
@@ -229,25 +243,23 @@ class _Retrieve:
 
     def _ask(self, asked: Sequence[Request], words: str, preference: str = "") -> _Answers:
         """Run the requests, and say how each series was answered: the worst answer of several."""
-        counts = [request.expected for request in asked]
-        total = None if None in counts else sum(count for count in counts if count is not None)
-        arrived = 0
-        self._progress(Step(words, 0, total))
-
-        def images(number: int) -> None:
-            nonlocal arrived
-            with self._counting:
-                arrived += number
-                self._progress(Step(words, arrived, total))
-
+        self._disagreeing = set()
+        following = Following(words, asked, self._progress)
         answers: _Answers = {}
-        with closing(self._way.bring(asked, images, preference)) as brought:
+        with closing(self._way.bring(asked, following.arrived, preference)) as brought:
             for answer in brought:
-                error = self._way.error_of(answer)
-                for series in answer.request.series:
-                    known = answers.get(series.series_uid)
+                following.ended(answer.request)
+                transfer, error = answer.retrieval.transfer, self._way.error_of(answer)
+                uids = [series.series_uid for series in answer.request.series]
+                if (
+                    None not in (transfer.told, answer.request.expected)
+                    and transfer.told != answer.request.expected
+                ):
+                    self._disagreeing.update(uids)
+                for uid in uids:
+                    known = answers.get(uid)
                     if known is None or known[1] is None:
-                        answers[series.series_uid] = (answer.retrieval.transfer, error)
+                        answers[uid] = (transfer, error)
         return answers
 
     def _ask_one_by_one(
@@ -276,10 +288,27 @@ class _Retrieve:
                 better |= self._ask(alone, "Retrieving one by one", preference)
         return better
 
-    def _pause(self, attempt: int, missing: int) -> None:
-        pause = FIRST_PAUSE * 2 ** (attempt - 1)
+    def _most_fruitless(self, errors: Iterable[PypxError | None]) -> int:
+        """A PACS that is away is waited for longer than one that says that it cannot."""
+        is_away = any(not isinstance(error, RetrieveIncomplete) for error in errors)
+        return self._request.retries if is_away else min(self._request.retries, _RETRIES_OF_REFUSED)
+
+    def _pause(self, fruitless: int, missing: int) -> None:
+        pause = FIRST_PAUSE * 2**fruitless
         logger.warning("%d series are not complete; asking again in %g s", missing, pause)
         time.sleep(pause)
+
+    def _with_reasons(self, verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
+        """The verdicts; those on series that came in part tell what kinds of images are missing."""
+        if not self._is_here:
+            return verdicts
+        refused = [
+            verdict.series
+            for verdict in verdicts.values()
+            if isinstance(verdict.error, RequestFailed | RetrieveIncomplete)
+        ]
+        kinds = missing_kinds(self._caller, refused, self._catalogue.held_instances)
+        return {uid: verdict.with_missing(kinds.get(uid, {})) for uid, verdict in verdicts.items()}
 
     def _record_requested(self, wanted: Iterable[Wanted]) -> None:
         self._catalogue.record(

@@ -21,12 +21,18 @@ class Step:
         How many there are; None where nobody knows.
     size : int
         Bytes handled so far; 0 where bytes do not matter.
+    part : str
+        Tells parts of the work that go on side by side apart; "" for the work as a whole.
+    is_over : bool
+        Whether a part has ended, whatever came of it.
     """
 
     what: str
     done: int
     total: int | None
     size: int = 0
+    part: str = ""
+    is_over: bool = False
 
 
 #: Called from the thread that does the work, and quick to return.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pypx.actions.plan import Wanted
@@ -39,6 +39,8 @@ class Verdict:
         Those of them that came new with this retrieve.
     error : PypxError or None
         Why it is not complete.
+    missing : mapping of str to int
+        Kinds of the instances that the PACS has and that are not here, as far as it tells, and how many.
     """
 
     series: Wanted
@@ -46,6 +48,15 @@ class Verdict:
     held: int
     received: int
     error: PypxError | None = None
+    missing: Mapping[str, int] = field(default_factory=dict)
+
+    def with_missing(self, kinds: Mapping[str, int]) -> Verdict:
+        """The same, with what is missing named in the error, too."""
+        if not kinds or not self.error:
+            return self
+        words = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        error = type(self.error)(f"{self.error.message}; missing: {words}", self.error.hint)
+        return replace(self, error=error, missing=dict(kinds))
 
     @property
     def is_good(self) -> bool:
@@ -64,6 +75,8 @@ class Verdict:
         }
         if self.error:
             document["error"] = self.error.to_json()
+        if self.missing:
+            document["missing"] = dict(self.missing)
         return document
 
 

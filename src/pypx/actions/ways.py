@@ -1,7 +1,9 @@
-"""How images come from a PACS: C-GET, C-MOVE to a receiver of our own, C-MOVE to another AE title."""
+"""How images come from a PACS: what every way has in common, and C-GET."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -9,19 +11,19 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 from pypx.actions.echo import echo
 from pypx.actions.parallel import side_by_side
 from pypx.actions.plan import Request
-from pypx.actions.receiving.admission import Admission
-from pypx.actions.receiving.receiver import Association, Observer, Receiver
 from pypx.actions.repack import RepackResult, Source, pack
 from pypx.basemount.incoming import IncomingDirectory
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
-from pypx.dcmtk import dimse, getscu, movescu
+from pypx.dcmtk import dimse, getscu
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Retrieval, Transfer
 from pypx.dicom.status import MOVE_DESTINATION_UNKNOWN
@@ -39,10 +41,11 @@ from pypx.errors import (
 #: Failures that every further request would meet just the same.
 _GENERAL = (AssociationRejected, ConnectionRefused, HostUnknown, ServiceNotOffered)
 
-#: Seconds in which images may still arrive after the PACS said that it has sent all.
-LATE = 5.0
+#: Seconds between two looks at how much a running transfer has brought.
+_SIZE_INTERVAL = 0.5
 
-_TICK = 0.05
+#: Called with a request, and how many images and bytes are new, from any thread.
+Arrived: TypeAlias = Callable[[Request, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +105,28 @@ class Way(ABC):
 
     @abstractmethod
     def bring(
-        self, asked: Sequence[Request], on_images: Callable[[int], None], preference: str = ""
+        self, asked: Sequence[Request], arrived: Arrived, preference: str = ""
     ) -> Generator[Answer, None, None]:
         """Run requests side by side.
 
         Parameters
         ----------
         asked : sequence of Request
-        on_images : callable
-            Gets the number of images that are new, as they arrive, from any thread.
+        arrived : callable
+            Told of what is new, as it arrives.
         preference : str
             One of ``preferences``, or "".
         """
 
     @abstractmethod
     def settle(self, is_complete: Callable[[], bool]) -> None:
-        """Wait for images that may still be on their way, after the last answer."""
+        """Wait for images that may still be on their way, after the last answer.
+
+        Raises
+        ------
+        PypxError
+            When what came cannot be stored.
+        """
 
     @abstractmethod
     def hint(self, transfer: Transfer) -> str:
@@ -173,10 +182,10 @@ class Get(Way):
         self._owned: list[IncomingDirectory] = []
 
     def bring(
-        self, asked: Sequence[Request], on_images: Callable[[int], None], preference: str = ""
+        self, asked: Sequence[Request], arrived: Arrived, preference: str = ""
     ) -> Generator[Answer, None, None]:
         self._given_up = None
-        work = [partial(self._get, request, on_images, preference) for request in asked]
+        work = [partial(self._get, request, arrived, preference) for request in asked]
         try:
             # Closed before the directories are released: then no thread is left that writes there.
             with closing(side_by_side(self._caller.processes, self._jobs, work)) as arrivals:
@@ -188,20 +197,26 @@ class Get(Way):
                 incoming.release()
             self._owned.clear()
 
-    def _get(
-        self, request: Request, on_images: Callable[[int], None], preference: str
-    ) -> tuple[Answer, IncomingDirectory]:
+    def _get(self, request: Request, arrived: Arrived, preference: str) -> tuple[Answer, IncomingDirectory]:
         incoming = self._place.basemount.claim_incoming("get")
         self._owned.append(incoming)
         path, lock = incoming.path, incoming.lock
+        known, next_look = 0, time.monotonic() + _SIZE_INTERVAL
+
+        def look() -> int:
+            nonlocal known, next_look
+            size, next_look = _size_of(path), time.monotonic() + _SIZE_INTERVAL
+            more, known = max(0, size - known), max(size, known)
+            return more
 
         def stored() -> None:
             self.was_there = True
-            on_images(1)
+            arrived(request, 1, look() if time.monotonic() >= next_look else 0)
 
         answer = self._run(
             request, lambda: getscu.get(self._caller, request.query, path, stored, (lock,), preference)
         )
+        arrived(request, 0, look())
         return answer, incoming
 
     def _pack(self, incoming: IncomingDirectory) -> None:
@@ -222,128 +237,11 @@ class Get(Way):
         )
 
 
-class Receive(Way):
-    """C-MOVE to ourselves: a receiver of our own listens for as long as this lasts.
-
-    Raises
-    ------
-    PortInUse, BinaryMissing
-    """
-
-    name = "C-MOVE"
-
-    def __init__(self, caller: Caller, jobs: int, place: Place, port: int) -> None:
-        super().__init__(caller, jobs)
-        self._place = place
-        self._on_images: Callable[[int], None] = lambda _: None
-        self._problem: PypxError | None = None
-        self._last = time.monotonic()
-        self._receiver = Receiver(
-            port,
-            Admission(caller.node.calling_ae_title),
-            place.basemount,
-            place.catalogue,
-            place.templates,
-            caller.binaries,
-            Observer(self._ended, self._packed, self._failed),
-        )
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        # What is open now has had its time: the answers are in, and settle() has waited.
-        self._receiver.close(grace=0.0)
-
-    def bring(
-        self, asked: Sequence[Request], on_images: Callable[[int], None], preference: str = ""
-    ) -> Generator[Answer, None, None]:
-        del preference
-        self._given_up = None
-        self._on_images = on_images
-        work = [partial(self._move, request) for request in asked]
-        with closing(side_by_side(self._caller.processes, self._jobs, work)) as answers:
-            for answer in answers:
-                if self._problem:
-                    raise self._problem
-                yield answer
-
-    def _move(self, request: Request) -> Answer:
-        own_title = self._caller.node.calling_ae_title
-        return self._run(
-            request, lambda: movescu.move(self._caller, request.query, own_title, lambda _: None)
-        )
-
-    def settle(self, is_complete: Callable[[], bool]) -> None:
-        while self._receiver.associations or self._receiver.waiting or not self._is_quiet(0.2):
-            if self._is_quiet(self._caller.timeout):
-                return
-            time.sleep(_TICK)
-        while not is_complete() and not self._is_quiet(LATE):
-            time.sleep(_TICK * 4)
-
-    def _is_quiet(self, seconds: float) -> bool:
-        with self._lock:
-            return time.monotonic() - self._last >= seconds
-
-    def _ended(self, _association: Association) -> None:
-        with self._lock:
-            self._last = time.monotonic()
-
-    def _packed(self, result: RepackResult) -> None:
-        with self._lock:
-            self._last = time.monotonic()
-        self._place.on_packed(result)
-        self._on_images(result.stored + result.duplicates + result.conflicts)
-
-    def _failed(self, error: PypxError) -> None:
-        self._problem = error
-
-    def hint(self, transfer: Transfer) -> str:
-        if transfer.completed:
-            return ""
-        node, port = self._caller.node, self._receiver.port
-        return (
-            f"Make sure that the PACS knows AE title {node.calling_ae_title} at this host, port {port},"
-            " and that no firewall is between; or use --get."
-        )
-
-
-class Send(Way):
-    """C-MOVE to another AE title: a px-listen on this BASEMOUNT, or a node that has nothing to do with it."""
-
-    name = "C-MOVE"
-
-    def __init__(self, caller: Caller, jobs: int, destination: str) -> None:
-        super().__init__(caller, jobs)
-        self._destination = destination
-
-    def bring(
-        self, asked: Sequence[Request], on_images: Callable[[int], None], preference: str = ""
-    ) -> Generator[Answer, None, None]:
-        del preference
-        self._given_up = None
-        work = [partial(self._move, request, on_images) for request in asked]
-        with closing(side_by_side(self._caller.processes, self._jobs, work)) as answers:
-            yield from answers
-
-    def _move(self, request: Request, on_images: Callable[[int], None]) -> Answer:
-        sent = 0
-
-        def progressed(completed: int) -> None:
-            nonlocal sent
-            on_images(max(0, completed - sent))
-            sent = max(sent, completed)
-
-        return self._run(
-            request, lambda: movescu.move(self._caller, request.query, self._destination, progressed)
-        )
-
-    def settle(self, is_complete: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + LATE
-        while not is_complete() and time.monotonic() < deadline:
-            time.sleep(_TICK * 4)
-
-    def hint(self, transfer: Transfer) -> str:
-        if transfer.completed:
-            return ""
-        return f"Make sure that the PACS knows AE title {self._destination} and can reach it."
+def _size_of(directory: Path) -> int:
+    """Bytes of the files in a directory, some of which may be going."""
+    size = 0
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                size += entry.stat(follow_symlinks=False).st_size
+    return size

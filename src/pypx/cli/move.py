@@ -59,10 +59,10 @@ px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2
     "--retries",
     "retries",
     type=click.IntRange(0, 100),
-    default=3,
+    default=5,
     show_default=True,
     metavar="N",
-    help="How often what did not arrive is asked for again.",
+    help="How often in a row what did not arrive is asked for again, when nothing new comes.",
 )
 @click.option(
     "--timeout",

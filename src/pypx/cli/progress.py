@@ -13,6 +13,8 @@ from pypx.printable import printable
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task, TaskID
 
+_LONGEST = 24
+
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
@@ -30,13 +32,18 @@ def progress_bar() -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     with Bars(*_columns(), console=Console(stderr=True), redirect_stdout=False) as bars:
-        tasks: dict[str, TaskID] = {}
+        tasks: dict[tuple[str, str], TaskID] = {}
 
         def show(step: Step) -> None:
-            if step.what not in tasks:
-                tasks[step.what] = bars.add_task(printable(step.what), total=step.total)
-            task = tasks[step.what]
-            bars.update(task, completed=step.done, total=step.total, size=step.size)
+            key = (step.what, step.part)
+            if step.is_over:
+                if key in tasks:
+                    bars.remove_task(tasks.pop(key))
+                return
+            if key not in tasks:
+                indent = "  " if step.part else ""
+                tasks[key] = bars.add_task(indent + _short(printable(step.what)), total=step.total)
+            bars.update(tasks[key], completed=step.done, total=step.total, size=step.size)
 
         yield show
         for task in bars.tasks:
@@ -44,20 +51,28 @@ def progress_bar() -> Iterator[Progress]:
             bars.update(task.id, total=task.completed if task.total is None else task.total)
 
 
+def _short(text: str) -> str:
+    """A text that leaves room for the rest of a line of 80 columns."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
 def _columns() -> Iterator[ProgressColumn]:
     from rich.filesize import decimal
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
-    class Size(TextColumn):
-        """Bytes so far, where bytes are counted."""
+    class Size(ProgressColumn):
+        """Bytes so far and the rate, where bytes are counted."""
 
         def render(self, task: Task) -> Text:
             size = task.fields.get("size")
-            return Text(decimal(size) if size else "")
+            if not size:
+                return Text("")
+            rate = f" {decimal(round(size / task.elapsed))}/s" if task.elapsed else ""
+            return Text(decimal(size) + rate)
 
     yield TextColumn("{task.description}", markup=False)
-    yield BarColumn()
+    yield BarColumn(bar_width=None)
     yield MofNCompleteColumn()
-    yield Size("")
-    yield TimeElapsedColumn()
+    yield Size()
+    yield TimeRemainingColumn(elapsed_when_finished=True)

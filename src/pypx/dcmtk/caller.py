@@ -39,6 +39,11 @@ class Caller:
         on_line: Callable[[str], None] | None = None,
         keep_open: Sequence[int] = (),
         directory: Path | None = None,
+        hangs: Callable[[], bool] = lambda: True,
     ) -> Ended:
-        """Run one of DCMTK's programs, which knows the same time-out, to its end."""
-        return self.processes.run(argv, self.timeout + association.SLACK, on_line, keep_open, directory)
+        """Run one of DCMTK's programs, which knows the same time-out, to its end.
+
+        One that shall live on beyond it, as ``hangs`` says of it, was told a longer one.
+        """
+        silence = self.timeout + association.SLACK
+        return self.processes.run(argv, silence, on_line, keep_open, directory, hangs)

@@ -33,6 +33,9 @@ _HEXADECIMAL = re.compile(r"0x([0-9A-Fa-f]{1,4})\b")
 #: A failure for which nothing but a name is known.
 UNNAMED_FAILURE = 0xC000
 
+#: What a PACS answers that did not send some image, besides the counts.
+_PARTIAL = (0x0122, SUB_OPERATIONS_WITH_FAILURES, UNNAMED_FAILURE)
+
 
 def status(text: str) -> Status:
     """Read a status as "Failed: UnableToProcess", "Unknown Status: 0xa710" or "0xc000: Failed: …"."""
@@ -64,14 +67,24 @@ class Transfer:
     @property
     def all_sent(self) -> bool:
         """Whether the PACS says that it sent all that it has."""
-        return self.status is not None and self.status.is_success and not self.failed and not self.remaining
+        if self.status is None or self.failed or self.remaining:
+            return False
+        # A warning for an image that was taken with a warning, and counted as such, means that it was sent.
+        return self.status.is_success or (self.status.is_warning and bool(self.warning))
+
+    @property
+    def told(self) -> int | None:
+        """How many images there are by the counts of the response; None where it is not final or has none."""
+        if self.status is None or self.status.is_failure or self.completed is None:
+            return None
+        return self.completed + (self.failed or 0) + (self.warning or 0) + (self.remaining or 0)
 
     @property
     def is_partial(self) -> bool:
         """Whether the PACS answered to the end, and could not send some image."""
-        return self.status is not None and (
-            bool(self.failed) or self.status.code in (0x0122, SUB_OPERATIONS_WITH_FAILURES, UNNAMED_FAILURE)
-        )
+        if self.status is None or self.all_sent:
+            return False
+        return bool(self.failed) or self.status.code in _PARTIAL
 
 
 @dataclass(frozen=True, slots=True)

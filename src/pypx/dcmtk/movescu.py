@@ -18,6 +18,9 @@ from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import Status
 
+#: Seconds of silence that movescu lets pass where we see by ourselves whether the PACS still sends.
+_LONGEST_SILENCE = 86_400.0
+
 _RESPONSE = re.compile(r"I: Received (?:Final )?Move Response.*")
 _COUNT = re.compile(r"D: (?P<what>\w+) Suboperations\s*: (?P<number>\d+)")
 _STATUS = re.compile(r"D: DIMSE Status\s*: (?P<status>.+)")
@@ -93,7 +96,13 @@ class Reader:
         )
 
 
-def move(caller: Caller, query: Query, destination: str, on_progress: Callable[[int], None]) -> Retrieval:
+def move(
+    caller: Caller,
+    query: Query,
+    destination: str,
+    on_progress: Callable[[int], None],
+    hangs: Callable[[], bool] | None = None,
+) -> Retrieval:
     """Have the PACS send what one query names.
 
     Parameters
@@ -105,6 +114,9 @@ def move(caller: Caller, query: Query, destination: str, on_progress: Callable[[
         AE title that the PACS shall send to.
     on_progress : callable
         Gets the number of images that the PACS says it has sent.
+    hangs : callable, optional
+        Asked when the PACS has said nothing for the caller's time-out: not each tells how far it is, and
+        whoever sees the images arrive knows better.
 
     Raises
     ------
@@ -114,7 +126,9 @@ def move(caller: Caller, query: Query, destination: str, on_progress: Callable[[
     reader = Reader(on_progress)
     with TemporaryDirectory(prefix="px-move-") as scratch:
         file = identifier.write(query, Path(scratch) / "query.dcm")
-        ended = caller.run(argv(binary, node, file, destination, caller.timeout), reader.take)
+        patience = caller.timeout if hangs is None else _LONGEST_SILENCE
+        command = argv(binary, node, file, destination, patience)
+        ended = caller.run(command, reader.take, hangs=hangs or (lambda: True))
     transfer = reader.transfer()
     error = None if transfer.status else association.failure_or_unknown(node, ended)
     return Retrieval(transfer, error)

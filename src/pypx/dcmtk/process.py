@@ -152,6 +152,7 @@ class Processes:
         on_line: Callable[[str], None] | None = None,
         keep_open: Sequence[int] = (),
         directory: Path | None = None,
+        hangs: Callable[[], bool] = lambda: True,
     ) -> Ended:
         """Run a program to its end.
 
@@ -167,6 +168,8 @@ class Processes:
             File descriptors that the program holds as well, such as that of a lock.
         directory : pathlib.Path, optional
             The program's working directory; ours where not given.
+        hangs : callable
+            Asked each time that it has written nothing for so long; False lets it go on.
 
         Raises
         ------
@@ -176,7 +179,7 @@ class Processes:
         process = self._start(argv, keep_open, directory)
         assert process.stdout is not None  # noqa: S101  (it is a pipe)
         try:
-            return _follow(process, process.stdout.fileno(), silence, on_line)
+            return _follow(process, process.stdout.fileno(), silence, on_line, hangs)
         finally:
             process.stdout.close()
             self._finish(process)

@@ -209,7 +209,9 @@ def test_nothing_is_imported_that_a_find_can_do_without() -> None:
     with FindProvider(archive(1)) as pacs:
         name, *options = px_find(pacs)
         ran = run_tool("python", "-X", "importtime", SCRIPTS / name, *options)
-    loaded = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in ran.stderr.splitlines() if "|" in line}
+    names = [line.rsplit("|", 1)[1].strip() for line in ran.stderr.splitlines() if "|" in line]
+    # One that was looked for in vain is in the list, too; what is in it is not.
+    loaded = {name.split(".")[0] for name in names if "." in name}
     assert "pydicom" in loaded
     assert loaded.isdisjoint({"numpy", "requests", "urllib3", "sqlalchemy", "rich"})
 

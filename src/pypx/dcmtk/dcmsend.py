@@ -16,7 +16,7 @@ from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.scratch import scratch, unusable
 from pypx.dicom.node import Node
 from pypx.dicom.status import Status
-from pypx.errors import PypxError
+from pypx.errors import ConnectionLost, PeerTimeout, PypxError
 
 _SENDING = re.compile(r"D: sending SOP instance from file: (?P<name>\d+)")
 _IGNORED = re.compile(r"W: bad DICOM file: (?P<name>\d+): (?P<reason>.+?)(?:, ignoring file)?")
@@ -26,6 +26,14 @@ _END = re.compile(r"D: =+ END DIMSE MESSAGE =+")
 
 #: What is said of a file whose SOP class, or transfer syntax, the PACS has not accepted.
 _NO_CONTEXT = ("Bad presentation context", "No presentation context", "no valid presentation context")
+
+#: What is said when the association is gone or hangs. dcmsend would try each further file all the same, and
+#: wait for each as long as for the first.
+_BROKEN = ("E: Failed receiving DIMSE response", "E: Failed sending C-STORE request")
+
+
+class _Broken(Exception):
+    """The association is of no use any more; the line that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +138,11 @@ class Reader:
                 self._on_stored()
         elif _END.fullmatch(line):
             self._in_response = False
-        elif line.startswith("E: ") and self._current and self._current not in self.sent:
-            self.sent[self._current] = Sent(fault=line[3:].strip())
+        elif line.startswith(_BROKEN):
+            sent = Sent(fault=line[3:].strip())
+            if not sent.is_not_accepted:
+                raise _Broken(line)
+            self.sent[self._current] = sent
 
 
 def send(
@@ -164,7 +175,18 @@ def send(
         except OSError as error:
             raise unusable(error) from error
         command = argv(binary, node, names, caller.timeout, decompress)
-        ended = caller.run(command, reader.take, directory=directory)
-    sent = tuple(reader.sent.get(name, Sent()) for name in names)
-    has_ended_early = any(one.status is None and not one.fault for one in sent)
-    return Sending(sent, association.failure_or_unknown(node, ended) if has_ended_early else None)
+        failure: PypxError | None = None
+        try:
+            ended = caller.run(command, reader.take, directory=directory)
+        except _Broken as broken:
+            failure = _broken_off(node, str(broken))
+        else:
+            if any(name not in reader.sent for name in names):
+                failure = association.failure_or_unknown(node, ended)
+    return Sending(tuple(reader.sent.get(name, Sent()) for name in names), failure)
+
+
+def _broken_off(node: Node, line: str) -> PypxError:
+    if "timeout" in line.lower():
+        return PeerTimeout(f"{node} did not answer in time")
+    return ConnectionLost(f"{node} closed the connection before the work was done")

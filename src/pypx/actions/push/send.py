@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 
+from pypx.actions.echo import echo
 from pypx.actions.parallel import side_by_side
 from pypx.actions.progress import Progress, Step
 from pypx.actions.push.result import FileState, FileVerdict, SeriesVerdict
@@ -17,9 +18,11 @@ from pypx.dcmtk import dcmsend, dimse
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dcmsend import Sent
 from pypx.errors import (
+    AssociationRejected,
     BinaryFailed,
     ConnectionLost,
     ConnectionRefused,
+    HostUnknown,
     PeerTimeout,
     PypxError,
     RequestFailed,
@@ -34,6 +37,9 @@ _TOGETHER = 200
 
 #: Failures that may be gone a moment later.
 _PASSING = (ConnectionLost, ConnectionRefused, PeerTimeout)
+
+#: Failures that every further association would meet just the same.
+_GENERAL = (AssociationRejected, ConnectionRefused, HostUnknown)
 
 #: Statuses of a PACS that may take the image later: out of resources (PS3.4, B.2.3).
 _LATER = range(0xA700, 0xA800)
@@ -71,6 +77,7 @@ class Sender:
         self._stored = self._total = 0
         self._outcomes: dict[ReadFile, PypxError | None] = {}
         self._was_there = False
+        self._given_up: PypxError | None = None
 
     @property
     def target(self) -> str:
@@ -90,6 +97,7 @@ class Sender:
                 pause = self._retries.pause(attempt)
                 logger.warning("%d files were not taken; sending them again in %.1f s", len(files), pause)
                 self._patience.wait(pause)
+                self._given_up = None
             self._send([_Batch(tuple(some)) for some in _together(files)])
             files = [file for file in files if self._is_passing(self._outcomes[file])]
             if not self._was_there:
@@ -110,8 +118,26 @@ class Sender:
             self._send([_Batch(tuple(some), decompress=True) for some in _together(refused)])
 
     def _send_batch(self, batch: _Batch) -> tuple[_Batch, dcmsend.Sending]:
+        if self._given_up:
+            return batch, dcmsend.Sending((Sent(),) * len(batch.files), self._given_up)
         paths = [file.path for file in batch.files]
-        return batch, dcmsend.send(self._caller, paths, self._count, decompress=batch.decompress)
+        sending = dcmsend.send(self._caller, paths, self._count, decompress=batch.decompress)
+        if isinstance(sending.error, _GENERAL):
+            with self._counting:
+                self._given_up = self._given_up or self._explained(sending.error)
+            sending = replace(sending, error=self._given_up)
+        return batch, sending
+
+    def _explained(self, error: PypxError) -> PypxError:
+        """dcmsend does not say why an association was rejected; echoscu does."""
+        if type(error) is AssociationRejected:
+            try:
+                echo(self._caller.node, self._caller.timeout, self._caller.binaries)
+            except AssociationRejected as told:
+                return told
+            except PypxError:
+                pass  # the first answer stands
+        return error
 
     def _count(self) -> None:
         with self._counting:

@@ -53,6 +53,8 @@ class Finding:
         What was done about it; "" where nothing was.
     is_mended : bool
         Whether it is right now.
+    is_damaged : bool
+        Whether the image itself is lost, until it is retrieved again.
     """
 
     fault: Fault
@@ -60,6 +62,7 @@ class Finding:
     detail: str = ""
     done: str = ""
     is_mended: bool = False
+    is_damaged: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -111,14 +114,19 @@ class CheckResult:
             return None
         counts = Counter(finding.fault for finding in self.left)
         said = ", ".join(f"{count} {WORDS[fault]}" for fault, count in counts.items())
-        return CatalogueDiffers(f"Tree and catalogue differ: {said}", self._cure(set(counts)))
+        return CatalogueDiffers(f"Tree and catalogue differ: {said}", self._cure())
 
-    def _cure(self, faults: set[Fault]) -> str:
-        if faults <= {Fault.QUARANTINED}:
-            return "Retrieve these images again (px-move --force), or remove the files from quarantine/."
-        if any(finding.done for finding in self.left):
-            return "What is left is for a person to decide: move such files out of data/."
-        return ""
+    def _cure(self) -> str:
+        damaged = [one for one in self.left if one.is_damaged]
+        if not damaged and not any(one.done for one in self.left):
+            return ""
+        retrieve = "Retrieve damaged images again (px-move --force), or remove them from quarantine/."
+        decide = "Where nothing could be done, it is for a person to move the file elsewhere."
+        cures = [retrieve] if damaged else []
+        cures += [decide] if any(one.done and not one.is_damaged for one in self.left) else []
+        if any(not one.done and not one.is_damaged for one in self.left):
+            cures.append(CatalogueDiffers.cure)
+        return " ".join(cures)
 
     def count(self, fault: Fault) -> int:
         return sum(finding.fault is fault for finding in self.findings)

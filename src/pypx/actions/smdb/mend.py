@@ -30,6 +30,7 @@ class _Done:
 
     words: str
     is_mended: bool = True
+    is_damaged: bool = False
 
 
 def mend(
@@ -73,7 +74,9 @@ def mend(
     for finding in found.findings(basemount):
         about = done.get(finding.file)
         if about:
-            finding = replace(finding, done=about.words, is_mended=about.is_mended)
+            finding = replace(
+                finding, done=about.words, is_mended=about.is_mended, is_damaged=about.is_damaged
+            )
             logger.info("%s: %s", finding.file, about.words)
         findings.append(finding)
     return tuple(findings)
@@ -130,7 +133,8 @@ class _Mending:
             if path in known:
                 done[file] = _Done("catalogued")
             elif file in damaged:
-                done[file] = self._remove(file, f"damaged; it is {damaged[file]} now")
+                moved = self._remove(file, f"damaged; it is {damaged[file]} now")
+                done[file] = replace(moved, is_mended=False, is_damaged=True)
             elif file in failed:
                 done[file] = _Done(failed[file].message, is_mended=False)
             else:

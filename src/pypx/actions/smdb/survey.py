@@ -81,7 +81,7 @@ class Survey:
             detail = f"{file.size} bytes, {placed.size} in the catalogue"
             yield Finding(Fault.WRONG_SIZE, data / placed.path, detail)
         for name, reason in self.quarantined.items():
-            yield Finding(Fault.QUARANTINED, quarantine / name, reason)
+            yield Finding(Fault.QUARANTINED, quarantine / name, reason, is_damaged=True)
         for name in self.gone:
             yield Finding(Fault.QUARANTINE_GONE, quarantine / name)
         for path in self.incoming:

@@ -23,6 +23,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,8 +184,11 @@ class Tree:
         return read_table(self.root / file.path)
 
     def modified(self, file: TableFile) -> float:
-        """When a file was written last, in seconds since 1970."""
-        return (self.root / file.path).lstat().st_mtime
+        """When a file was written last, in seconds since 1970; now, where it is gone meanwhile."""
+        try:
+            return (self.root / file.path).lstat().st_mtime
+        except OSError:
+            return time.time()
 
     def _entries(self, directory: str) -> list[tuple[str, bool]]:
         """Names of files, and of directories, in order; what is neither, links among it, is foreign."""

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from archives import a_study
+from archives import a_study, series_uid
 from datasets import NAMES, plain_follow_up, plain_study
 from demo.pacs import Pacs
 from demo.server import HOST, free_port
-from finding import assert_says, find, numbers_of
-from servers.find_provider import FindProvider
+from demo.studies import Study
+from finding import assert_fails, assert_says, find, numbers_of, series_of
+from servers.find_provider import FindProvider, Request
+from servers.habits import ending, for_requests
+from servers.orthanc import Orthanc
 from servers.peers import Wire
 from tools import run_tool
 
@@ -210,3 +213,44 @@ def test_levels_of_verbosity() -> None:
     for word in ("findscu -v -S", "Received Final Find Response (Success)", "-k 'PatientName=*1'"):
         assert word in "\n".join(said[3])
     assert all(line.startswith("px-find: ") for lines in said for line in lines)
+
+
+class CappedOrthanc(Orthanc):
+    """An Orthanc whose administrator lets it send five matches."""
+
+    def configure(self) -> list[str]:
+        command = super().configure()
+        configuration = Path(command[-1])
+        settings = json.loads(configuration.read_text())
+        configuration.write_text(json.dumps({**settings, "LimitFindResults": 5}))
+        return command
+
+
+def test_a_limit_of_the_pacs_is_told(tmp_path: Path) -> None:
+    studies = [Study(f"CAP-{number}").series(1) for number in range(8)]
+    directory = tmp_path / "orthanc"
+    directory.mkdir()
+    with CappedOrthanc(directory) as pacs:
+        pacs.store([path for study in studies for path in study.write(tmp_path / "files")])
+        everything = run_tool("px-find", *pacs.node.options, "--PatientID", "CAP-*")
+        three = run_tool("px-find", *pacs.node.options, "--PatientID", "CAP-*", "--limit", "3")
+    assert (everything.status, everything.error) == (1, "results-capped")
+    assert len(everything.json["data"]) == 5
+    assert "after 5 matches" in everything.stderr
+    assert (three.status, three.stderr) == (0, "")
+    assert len(three.json["data"]) == 3
+
+
+def test_a_series_that_is_nowhere(pacs: Pacs) -> None:
+    assert found(pacs, "--SeriesInstanceUID", "1.2.3.4.5") == {}
+
+
+def test_a_pacs_that_does_not_look_up_a_series_without_its_study() -> None:
+    def is_relational(request: Request) -> bool:
+        return request.level == "SERIES" and not request.keys.get("StudyInstanceUID")
+
+    with FindProvider([a_study(1)], for_requests(is_relational, ending(0xA900))) as pacs:
+        refused = find(pacs, "--SeriesInstanceUID", series_uid(1, 1), status=1)
+        helped = find(pacs, "--SeriesInstanceUID", series_uid(1, 1), "--PatientID", "P-*")
+    assert_fails(refused, "request-failed", "by its UID alone", "--StudyInstanceUID or --PatientID")
+    assert series_of(helped) == [[series_uid(1, 1)]]

@@ -1,0 +1,36 @@
+"""The machine that a benchmark ran on, as far as it matters to the numbers; nothing that names it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+from pypx.dcmtk.binaries import Binaries, release
+
+
+def described() -> str:
+    """One sentence: processor, cores, memory, operating system, Python, DCMTK."""
+    cores = len(os.sched_getaffinity(0))
+    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    dcmtk = ".".join(str(part) for part in release(Binaries().path("findscu")))
+    return (
+        f"{_processor()}, {cores} cores, {gigabytes:.0f} GB; {_system()}; "
+        f"Python {platform.python_version()}, DCMTK {dcmtk}."
+    )
+
+
+def load() -> str:
+    """How busy the machine was with other things, at this moment."""
+    return f"{os.getloadavg()[0]:.1f}"
+
+
+def _processor() -> str:
+    told = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return told[1].strip() if told else platform.machine()
+
+
+def _system() -> str:
+    name = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+    return f"{name}, Linux {platform.release().split('-')[0]}"

@@ -1,0 +1,107 @@
+"""Results as a table of reStructuredText, in the section of their benchmark in RESULTS.rst."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+
+from bench.measuring import Measurement
+
+RESULTS = Path(__file__).parent / "RESULTS.rst"
+
+_WIDTH = 110
+
+_TITLE = """\
+Benchmarks
+==========
+
+Each tool against the bare program that it stands on: the same data, in turns, medians. The numbers say what
+one machine did on one day; the ratios say more. Written by the commands that stand in each section.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table: what was measured, what came out, and what is asked of it."""
+
+    what: str
+    result: str
+    target: str = ""
+    met: bool | None = None
+
+    @classmethod
+    def of_times(cls, what: str, measured: Measurement) -> Row:
+        """The median and the spread of runs that are there for comparison."""
+        return cls(what, spread(measured))
+
+    def cells(self) -> tuple[str, str, str, str]:
+        return self.what, self.result, self.target, {None: "", True: "yes", False: "**no**"}[self.met]
+
+
+def spread(measured: Measurement) -> str:
+    """The median, and the fastest and slowest run."""
+    return f"{measured.seconds:.3f} s ({measured.fastest:.3f} to {measured.slowest:.3f})"
+
+
+def megabytes(size: int) -> str:
+    """Bytes, for people."""
+    return f"{size / 1e6:.0f} MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one benchmark has to say.
+
+    Parameters
+    ----------
+    name : str
+        Of the benchmark.
+    command : str
+        That made it.
+    machine : str
+    about : str
+        What was measured, on what data.
+    rows : sequence of Row
+    """
+
+    name: str
+    command: str
+    machine: str
+    about: str
+    rows: Sequence[Row]
+
+    def text(self) -> str:
+        table = _table(("What", "Result", "Target", "Met"), [row.cells() for row in self.rows])
+        told = [fill(self.about, _WIDTH), fill(f"``{self.command}`` on: {self.machine}", _WIDTH)]
+        heading = f"{self.name}\n{'-' * len(self.name)}"
+        return "\n\n".join((heading, *told, table))
+
+    @property
+    def met(self) -> bool:
+        """Whether every target is met."""
+        return all(row.met is not False for row in self.rows)
+
+
+def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(cells[place]) for cells in (titles, *lines)) for place in range(len(titles))]
+    rule = " ".join("=" * width for width in widths)
+    return "".join(
+        f"{line}\n" for line in (rule, *_aligned([titles], widths), rule, *_aligned(lines, widths), rule)
+    )
+
+
+def _aligned(lines: Iterable[Sequence[str]], widths: Sequence[int]) -> Iterable[str]:
+    for cells in lines:
+        # An empty first cell would make the line go on with the one above.
+        yield " ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def write(section: Section, file: Path = RESULTS) -> None:
+    """Put a section into the file, in the place of the one of the same name."""
+    whole = file.read_text() if file.exists() else _TITLE
+    heading = re.escape(f"{section.name}\n{'-' * len(section.name)}\n")
+    others = re.sub(rf"\n{heading}.*?(?=\n[^\n]+\n-{{2,}}\n|\Z)", "", whole, flags=re.DOTALL)
+    file.write_text(f"{others.rstrip()}\n\n{section.text()}")

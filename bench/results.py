@@ -12,6 +12,9 @@ from bench.measuring import Measurement
 
 RESULTS = Path(__file__).parent / "RESULTS.rst"
 
+#: Where a section begins: at its heading.
+_SECTION = re.compile(r"^(?=[^\n]+\n-{2,}$)", re.MULTILINE)
+
 _WIDTH = 110
 
 _TITLE = """\
@@ -100,8 +103,8 @@ def _aligned(lines: Iterable[Sequence[str]], widths: Sequence[int]) -> Iterable[
 
 
 def write(section: Section, file: Path = RESULTS) -> None:
-    """Put a section into the file, in the place of the one of the same name."""
-    whole = file.read_text() if file.exists() else _TITLE
-    heading = re.escape(f"{section.name}\n{'-' * len(section.name)}\n")
-    others = re.sub(rf"\n{heading}.*?(?=\n[^\n]+\n-{{2,}}\n|\Z)", "", whole, flags=re.DOTALL)
-    file.write_text(f"{others.rstrip()}\n\n{section.text()}")
+    """Put a section into the file: in the place of the one of the same name, else at the end."""
+    title, *sections = _SECTION.split(file.read_text() if file.exists() else _TITLE)
+    texts = {text.split("\n", 1)[0]: text for text in sections}
+    texts[section.name] = section.text()
+    file.write_text("\n".join(text.rstrip("\n") + "\n" for text in (title, *texts.values())))

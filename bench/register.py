@@ -45,10 +45,10 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
 
 def _about(runs: int) -> str:
     return (
-        f"Series in a directory that CUBE looks into, registered with its stand-in, which takes"
-        f" {_DELAY * 1000:.0f} ms for each request. *One after another* posts the same files over one connection"
-        f" that is kept, with nothing but the standard library. {runs} runs each, in turns; load of the machine"
-        f" at the end: {machine.load()}."
+        "Series in a directory that CUBE looks into, registered with its stand-in, which takes"
+        f" {_DELAY * 1000:.0f} ms for each request. *One after another* posts the same files over one"
+        " connection that is kept, with nothing but the standard library."
+        f" {runs} runs each, in turns; load of the machine at the end: {machine.load()}."
     )
 
 

@@ -79,7 +79,7 @@ _SOURCES = (
     "--jobs",
     "jobs",
     type=click.IntRange(1, 64),
-    default=8,
+    default=12,
     show_default=True,
     metavar="N",
     help="Requests side by side.",

@@ -26,7 +26,7 @@ from pypx.storage.interface import Storage
 
 __all__ = ["RegisterRequest", "RegisterResult", "State", "Verdict", "Wanted", "register"]
 
-DEFAULT_JOBS = 8
+DEFAULT_JOBS = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from archives import a_study, series_uid
+from archives import a_study, archive, series_uid
 from datasets import NAMES, plain_follow_up, plain_study
 from demo.pacs import Pacs
 from demo.server import HOST, free_port
 from demo.studies import Study
 from finding import assert_fails, assert_says, find, numbers_of, series_of
+from pypx.dcmtk.binaries import Binaries
 from servers.find_provider import FindProvider, Request
 from servers.habits import ending, for_requests
 from servers.orthanc import Orthanc
@@ -254,3 +255,18 @@ def test_a_pacs_that_does_not_look_up_a_series_without_its_study() -> None:
         helped = find(pacs, "--SeriesInstanceUID", series_uid(1, 1), "--PatientID", "P-*")
     assert_fails(refused, "request-failed", "by its UID alone", "--StudyInstanceUID or --PatientID")
     assert series_of(helped) == [[series_uid(1, 1)]]
+
+
+def test_an_older_findscu_is_given_one_query_at_a_time(tmp_path: Path) -> None:
+    older = tmp_path / "findscu"
+    older.write_text(
+        "#!/bin/sh\n"
+        'if [ "$1" = --version ]; then echo "\\$dcmtk: findscu v3.6.6 2021-01-14 \\$"; exit; fi\n'
+        f'exec {Binaries().path("findscu")} "$@"\n'
+    )
+    older.chmod(0o755)
+    with FindProvider(archive(3)) as pacs:
+        ran = find(pacs, "--PatientID", "P-*", "--findscu", str(older))
+        assert pacs.associations == 4
+    assert numbers_of(ran) == [1, 2, 3]
+    assert {len(series) for series in series_of(ran)} == {2}

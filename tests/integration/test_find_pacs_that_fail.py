@@ -158,9 +158,11 @@ def test_an_abort_before_the_first_answer() -> None:
 def test_an_abort_in_the_middle_of_the_studies() -> None:
     with FindProvider(archive(5), of_level("STUDY", aborting(after=3))) as pacs:
         ran = find(pacs, "--PatientID", "P-*", status=1)
+        of_modality = find(pacs, "--PatientID", "P-*", "--Modality", "CT", status=1)
     assert numbers_of(ran) == [1, 2, 3]
     assert_fails(ran, "connection-lost")
     assert pacs.asked("SERIES") == []
+    assert numbers_of(of_modality) == []
 
 
 def test_an_abort_over_the_series_of_one_study() -> None:

@@ -201,7 +201,8 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
         FoundStudy(values, tuple(FoundSeries(one) for one in listed.get(values["StudyInstanceUID"], ())))
         for values in studies.values[""]
     ]
-    if series and request.series_matching():
+    if request.series_matching():
+        # One whose series are not known, for a failure, is not said to have them.
         whole = [study for study in whole if study.series]
     unchecked = list(studies.unchecked)
     notes = list(studies.notes)

@@ -138,7 +138,7 @@ def _asked(options: Mapping[str, Any]) -> _Asked:
         raise UsageError("--do and --action exclude each other", "Leave one of them out.")
     if options["do"]:
         directive = _object(options["do"], "--do")
-        action, arguments = directive.get("action"), directive.get("args") or {}
+        action, arguments = directive.get("action"), directive.get("args", {})
     else:
         action = options["action"]
         arguments = _object(options["args"], "--args") if options["args"] else {}

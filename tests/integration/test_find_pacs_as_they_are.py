@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from archives import a_study, archive, series_uid, study_uid
+from demo.server import HOST
 from finding import assert_says, find, numbers_of, series_of, values_of
+from pypx.actions.find import FindRequest
+from pypx.actions.find import find as pypx_find
+from pypx.dicom.node import Node
 from servers.find_provider import FindProvider
-from servers.habits import adding, backwards, of_level, omitting, setting, twice, warning, writing
+from servers.habits import adding, backwards, ending, of_level, omitting, setting, twice, warning, writing
 
 
 def test_a_pacs_by_the_book() -> None:
@@ -79,6 +83,23 @@ def test_modalities_are_seen_in_the_series_where_a_pacs_does_not_tell_them() -> 
     assert_says(ran, "2 studies left out for having no series of the modality asked for.")
     assert numbers_of(unchecked) == [1, 2, 3]
     assert_says(unchecked, "The PACS returns no ModalitiesInStudy")
+
+
+def test_modalities_are_not_judged_by_series_that_are_missing() -> None:
+    held = [a_study(1, series=1), a_study(2, series=2)]
+    with FindProvider(held, of_level("SERIES", ending(0xC001)), lacks=["ModalitiesInStudy"]) as pacs:
+        ran = find(pacs, "--ModalitiesInStudy", "MR", status=1)
+    assert numbers_of(ran) == [1, 2]
+
+
+def test_a_library_may_name_keys_by_their_tags() -> None:
+    with FindProvider(archive(3), ignores=["PatientID"], lacks=["ModalitiesInStudy"]) as pacs:
+        node = Node(HOST, pacs.port, pacs.aec, pacs.aet)
+        found = pypx_find(
+            FindRequest(node, {"0010,0020": "P-?", "0008,0061": "MR", "0020,000D": study_uid(2)})
+        )
+    assert [study.patient_id for study in found.studies] == ["P-2"]
+    assert found.notes == ()
 
 
 def test_series_that_a_pacs_did_not_match_are_left_out() -> None:

@@ -117,12 +117,14 @@ def find(request: FindRequest, progress: Progress = ignore_progress) -> Found:
     PypxError
         When the PACS could not be asked, or refused to answer.
     """
+    by_keyword = {attribute(name).keyword: value for name, value in request.matching.items()}
+    request = replace(request, matching=by_keyword)
     with Processes() as processes, _looked_at(request.binaries):
         caller = Caller(request.node, request.binaries, processes, request.timeout)
         request = _with_study_uids(request, caller)
         logger.info("Asking %s for studies by %s", request.node, _keys(request.study_matching()))
-        studies = ask_studies(caller, request.study_query(), request.limit, progress)
         logger.debug("By hand: %s", _typed(request, request.study_query()))
+        studies = ask_studies(caller, request.study_query(), request.limit, progress)
         series = None
         if studies.values[""] and _goes_on(request, studies):
             series = ask_series(caller, studies.values[""], request.series_query, request.jobs, progress)
@@ -206,7 +208,7 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
         whole = [study for study in whole if study.series]
     unchecked = list(studies.unchecked)
     notes = list(studies.notes)
-    if "ModalitiesInStudy" in unchecked and _tells_modality(request, whole):
+    if "ModalitiesInStudy" in unchecked and series and _tells_modality(request, series):
         unchecked.remove("ModalitiesInStudy")
         whole, more_notes = _of_modality(request.matching["ModalitiesInStudy"], whole)
         notes += more_notes
@@ -230,10 +232,10 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
     )
 
 
-def _tells_modality(request: FindRequest, studies: Sequence[FoundStudy]) -> bool:
+def _tells_modality(request: FindRequest, series: Answered) -> bool:
     """Whether all series of the studies are known, with their modalities."""
-    told = any(one.values.get("Modality") for study in studies for one in study.series)
-    return told and not request.series_matching()
+    told = any(one.get("Modality") for of_study in series.values.values() for one in of_study)
+    return told and series.error is None and not request.series_matching()
 
 
 def _of_modality(asked: str, studies: Sequence[FoundStudy]) -> tuple[list[FoundStudy], list[str]]:

@@ -26,6 +26,9 @@ class Dcmqrscp(Pacs):
     name = "dcmqrscp"
     aec = "ARCHIVE"
 
+    #: Further options, such as the one that has it take a compressed transfer syntax.
+    options: tuple[str, ...] = ()
+
     def configure(self) -> list[str]:
         self.choose_ports()
         storage = self.directory / "archive"
@@ -42,4 +45,4 @@ class Dcmqrscp(Pacs):
                 storage=storage,
             )
         )
-        return ["dcmqrscp", "--config", str(configuration), str(self.port)]
+        return ["dcmqrscp", "--config", str(configuration), *self.options, str(self.port)]

@@ -89,12 +89,13 @@ class Receive(Way):
 
     def _hangs(self) -> bool:
         """Whether nothing arrives any more, either."""
-        return not self._receiver.associations and self._is_quiet(self._caller.timeout)
+        timeout = self._caller.timeout
+        return self._is_quiet(timeout) and self._receiver.silence >= timeout
 
     def settle(self, is_complete: Callable[[], bool]) -> None:
         while self._receiver.associations or self._receiver.waiting or not self._is_quiet(_TICK * 2):
             self._raise_problem()
-            if self._is_quiet(self._caller.timeout):
+            if self._hangs():
                 return
             time.sleep(_TICK)
         while not self._has_what_was_told() and not is_complete() and not self._is_quiet(LATE):

@@ -167,7 +167,7 @@ def serve(
             log,
             (configuration.fileno(), *keep_open),
             reader.take,
-            lambda: _seconds_of_silence(connection) > longest_silence(),
+            lambda: seconds_of_silence(connection) > longest_silence(),
         )
     return reader.served(ended)
 
@@ -180,7 +180,7 @@ def _configuration(log: Pipe) -> BinaryIO:
     return file
 
 
-def _seconds_of_silence(connection: socket.socket) -> float:
+def seconds_of_silence(connection: socket.socket) -> float:
     """How long ago something arrived on a connection, whoever reads it (tcp(7), TCP_INFO)."""
     try:
         told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED + 4)

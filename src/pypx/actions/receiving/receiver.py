@@ -110,6 +110,7 @@ class Receiver:
         self._processes = Processes()
         self._running: set[threading.Thread] = set()
         self._associations = 0
+        self._connections: set[socket.socket] = set()
         self._failure: PypxError | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -132,6 +133,12 @@ class Receiver:
     def associations(self) -> int:
         """How many are open."""
         return self._associations
+
+    @property
+    def silence(self) -> float:
+        """Seconds since something arrived on an association that is open; infinite where none is."""
+        with self._lock:
+            return min(map(storescp.seconds_of_silence, self._connections), default=float("inf"))
 
     @property
     def waiting(self) -> int:
@@ -249,16 +256,22 @@ class Receiver:
                 self._associations -= 1
 
     def _receive(self, connection: socket.socket) -> storescp.Served:
-        with self._packer.held_directory() as (directory, lock):
-            return storescp.serve(
-                self._processes,
-                self._binaries,
-                connection,
-                directory,
-                self._admission.ae_title,
-                (lock,),
-                lambda: _IDLE_AT_END if self._closing.is_set() else storescp.HUNG,
-            )
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            with self._packer.held_directory() as (directory, lock):
+                return storescp.serve(
+                    self._processes,
+                    self._binaries,
+                    connection,
+                    directory,
+                    self._admission.ae_title,
+                    (lock,),
+                    lambda: _IDLE_AT_END if self._closing.is_set() else storescp.HUNG,
+                )
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
 
     def _free(self) -> int:
         """Bytes free where images arrive and where they go; of what is not there for the moment, none."""

@@ -1,0 +1,274 @@
+"""px-move against PACS with odd habits, PACS that go away, and destinations of every kind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+from conftest import StartPacs
+from datasets import large_study, plain_study, write_transfer_syntaxes
+from demo.dcmqrscp import Dcmqrscp
+from demo.pacs import Pacs
+from demo.server import ENVIRONMENT, free_port
+from demo.studies import Study
+from listener import PxListen, until
+from packed import assert_catalogue_is_exact, repack
+from servers.peers import SilentPeer
+from servers.retrieve_provider import RetrieveProvider
+from tools import Ran, Running, run_tool
+from trees import assert_holds, assert_holds_part_of, assert_nothing_pending, files_below, instances_in
+
+
+def _study() -> Study:
+    return Study("ODD-1", attributes={"PatientName": "Odd^Pacs"}).series(
+        1, instances=6, SeriesDescription="Six", Modality="MR"
+    )
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    return _study().write(tmp_path / "sent")
+
+
+def _move(pacs: Any, basemount: Path, *options: str | int, uid: str = "") -> Ran:
+    return run_tool(
+        *("px-move", *pacs.node.options, "--db", basemount / "log", *options),
+        *("--StudyInstanceUID", uid or _study().uid),
+        timeout=120,
+    )
+
+
+def _receive(provider: RetrieveProvider, basemount: Path, *options: str | int) -> Ran:
+    return _move(provider, basemount, "--receivePort", provider.receive_port, *options)
+
+
+@pytest.mark.parametrize("told", [None, 6])
+def test_a_final_response_before_the_last_image(basemount: Path, files: list[Path], told: int | None) -> None:
+    with RetrieveProvider(files, late=1.5, told=told) as provider:
+        ran = _receive(provider, basemount)
+        assert ran.status == 0, ran.stdout
+        assert len(provider.moves()) == 1
+    assert_holds(basemount, files)
+    assert_nothing_pending(basemount)
+
+
+def test_a_warning_for_images_that_came(basemount: Path, files: list[Path]) -> None:
+    with RetrieveProvider(files, warns=2) as provider:
+        ran = _receive(provider, basemount)
+    assert ran.status == 0, ran.stdout
+    assert ran.json["data"][0]["state"] == "complete"
+
+
+def test_images_that_come_twice(basemount: Path, files: list[Path]) -> None:
+    with RetrieveProvider(files, times=2) as provider:
+        ran = _receive(provider, basemount)
+    assert ran.status == 0, ran.stdout
+    assert (ran.json["summary"]["received"], ran.json["summary"]["duplicates"]) == (6, 6)
+    assert_holds(basemount, files)
+    assert_catalogue_is_exact(basemount)
+
+
+@pytest.mark.parametrize("told", [4, 9])
+def test_a_count_that_is_wrong(basemount: Path, files: list[Path], told: int) -> None:
+    with RetrieveProvider(files, told=told) as provider:
+        ran = _receive(provider, basemount)
+        assert ran.status == 0, ran.stdout
+        assert len(provider.moves()) == 1
+    assert (ran.json["data"][0]["expected"], ran.json["data"][0]["held"]) == (6, 6)
+
+
+def test_a_pacs_that_does_not_tell_how_far_it_is(basemount: Path, files: list[Path]) -> None:
+    """Four times the time-out, but images arrive all the while."""
+    with RetrieveProvider(files, progress=False, pause=1.4) as provider:
+        ran = _receive(provider, basemount, "--timeout", 2, "--retries", 0)
+    assert ran.status == 0, ran.stdout
+    assert_holds(basemount, files)
+
+
+def test_a_pacs_that_falls_silent(basemount: Path, files: list[Path]) -> None:
+    with RetrieveProvider(files, progress=False, pause=60.0) as provider:
+        ran = _receive(provider, basemount, "--timeout", 2, "--retries", 0)
+    assert (ran.status, ran.error) == (1, "peer-timeout")
+    assert ran.seconds < 20
+
+
+def test_a_pacs_that_never_says_a_word(basemount: Path, files: list[Path]) -> None:
+    with SilentPeer() as silent:
+        ran = run_tool(
+            *("px-move", f"127.0.0.1:SILENT:{silent.port}", "--db", basemount / "log", "--timeout", 1),
+            *("--receivePort", free_port(), "--StudyInstanceUID", _study().uid),
+        )
+    assert (ran.status, ran.error) == (1, "peer-timeout")
+
+
+def test_instances_that_are_refused_are_named(basemount: Path, files: list[Path]) -> None:
+    with RetrieveProvider(files, fails=1) as provider:
+        ran = _receive(provider, basemount, "--retries", 0)
+    assert (ran.status, ran.error) == (1, "retrieve-incomplete")
+    verdict = ran.json["data"][0]
+    assert (verdict["state"], verdict["held"]) == ("incomplete", 5)
+    assert verdict["missing"] == {"MR Image Storage": 1}
+    assert "1 MR Image Storage" in ran.stderr
+
+
+def test_a_pacs_that_cannot_is_not_asked_for_ever(basemount: Path, files: list[Path]) -> None:
+    with RetrieveProvider(files, fails=1) as provider:
+        ran = _receive(provider, basemount)
+    assert ran.status == 1
+    assert ran.seconds < 30
+
+
+def test_nothing_matches(basemount: Path, files: list[Path]) -> None:
+    with RetrieveProvider(files) as provider:
+        found = run_tool("px-find", *provider.node.options, "--StudyInstanceUID", _study().uid)
+        assert found.status == 0
+        provider.forget()
+        ran = run_tool(
+            *("px-move", "--db", basemount / "log", "--receivePort", provider.receive_port),
+            stdin=found.stdout,
+        )
+    assert (ran.status, ran.error) == (1, "nothing-found")
+
+
+def test_only_what_is_missing_is_asked_for(basemount: Path, files: list[Path]) -> None:
+    for path in files[:4]:
+        repack(basemount, "--xcrdirfile", path)
+    held = instances_in(basemount)
+    with RetrieveProvider(files, told=6) as provider:
+        ran = _receive(provider, basemount)
+        assert ran.status == 0, ran.stdout
+        (asked,) = provider.moves()
+        assert asked.QueryRetrieveLevel == "IMAGE"
+        assert set(asked.SOPInstanceUID) == {path.stem for path in files} - set(held)
+    assert_holds(basemount, files)
+
+
+def test_our_port_cannot_be_reached(pacs: Pacs, basemount: Path) -> None:
+    """The PACS knows us at another port."""
+    ran = _move(pacs, basemount, "--receivePort", free_port(), "--retries", 0, uid=plain_study().uid)
+    assert ran.status == 1
+    assert ran.error in ("request-failed", "retrieve-incomplete")
+    assert "--get" in ran.stderr
+    assert instances_in(basemount) == {}
+
+
+def test_to_a_listener_on_this_basemount(pacs: Pacs, basemount: Path, tmp_path: Path) -> None:
+    study = plain_study()
+    with PxListen(basemount, "--quiet", 600, port=pacs.receive_port) as listen:
+        ran = _move(pacs, basemount, "--to", "CHRISLOCAL", uid=study.uid)
+        assert ran.status == 0, ran.stdout
+        assert {verdict["state"] for verdict in ran.json["data"]} == {"complete"}
+        again = _move(pacs, basemount, "--to", "CHRISLOCAL", uid=study.uid)
+        assert {verdict["state"] for verdict in again.json["data"]} == {"already here"}
+        # All that was asked for is here: the listener waits for no more.
+        for series in study.all_series:
+            assert "complete" in listen.wait_for(str(series.uid), 10)
+    assert_holds(basemount, study.write(tmp_path / "sent"))
+
+
+def test_to_another_node(pacs: Pacs, basemount: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    other = subprocess.Popen(
+        ["storescp", "-aet", "CHRISLOCAL", "-od", elsewhere, str(pacs.receive_port)], env=ENVIRONMENT
+    )
+    try:
+        until(
+            lambda: (
+                subprocess.run(["echoscu", "127.0.0.1", str(pacs.receive_port)], check=False).returncode == 0
+            )
+        )
+        ran = _move(pacs, basemount, "--to", "CHRISLOCAL", uid=plain_study().uid)
+    finally:
+        other.terminate()
+        other.wait()
+    assert ran.status == 0, ran.stdout
+    assert {verdict["state"] for verdict in ran.json["data"]} == {"sent"}
+    assert len(files_below(elsewhere)) == plain_study().instances
+    assert files_below(basemount / "data") == []
+
+
+def test_to_a_node_that_is_not_there(pacs: Pacs, basemount: Path) -> None:
+    ran = _move(pacs, basemount, "--to", pacs.unreachable_aet, "--retries", 0, uid=plain_study().uid)
+    assert ran.status == 1
+    assert pacs.unreachable_aet in ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_receives(basemount: Path, files: list[Path], number: signal.Signals) -> None:
+    with RetrieveProvider(files, pause=0.5) as provider:
+        running = Running(
+            *(
+                "px-move",
+                *provider.node.options,
+                "--db",
+                basemount / "log",
+                "--StudyInstanceUID",
+                _study().uid,
+            ),
+            *("--receivePort", provider.receive_port),
+        )
+        running.feed()
+        until(lambda: instances_in(basemount))
+        running.interrupt(number)
+        ran = running.wait(20)
+        assert ran.status == 130
+        assert 0 < assert_holds_part_of(basemount, files) < len(files)
+    with RetrieveProvider(files, told=6) as provider:
+        assert _receive(provider, basemount).status == 0
+    assert_holds(basemount, files)
+    assert_nothing_pending(basemount)
+
+
+@pytest.mark.parametrize("way", ["--get", "--receivePort"])
+def test_a_pacs_that_is_restarted_three_times(
+    start_pacs: StartPacs, basemount: Path, tmp_path: Path, way: str
+) -> None:
+    study = large_study(series=20, instances=100)
+    sent = study.write(tmp_path / "sent")
+    pacs = start_pacs()
+    pacs.store(sent)
+    options = [way] if way == "--get" else [way, pacs.receive_port]
+    running = Running(
+        *("px-move", *pacs.node.options, "--db", basemount / "log", "--StudyInstanceUID", study.uid, *options)
+    )
+    running.feed()
+    for share in (1, 2, 3):
+        until(
+            lambda share=share: _arrived(basemount) > share * 400 or running.process.poll() is not None, 120
+        )
+        assert running.process.poll() is None, "px-move was faster than the test"
+        pacs.kill()
+        time.sleep(1.0)
+        pacs.start_again()
+    ran = running.wait(240)
+    assert ran.status == 0, ran.stdout[:500]
+    assert set(instances_in(basemount)) == {path.stem for path in sent}
+    assert_nothing_pending(basemount)
+    assert_catalogue_is_exact(basemount)
+
+
+def _arrived(basemount: Path) -> int:
+    return len(files_below(basemount / "data")) + len(files_below(basemount / "incoming"))
+
+
+def test_compressed_images_by_c_get(basemount: Path, tmp_path: Path) -> None:
+    """A PACS that has an image in JPEG 2000 and does not decompress it: the second preference brings it."""
+    (image,) = write_transfer_syntaxes(tmp_path / "sent", ("jpeg-2000",)).values()
+    (tmp_path / "pacs").mkdir()
+    pacs = Dcmqrscp(tmp_path / "pacs")
+    pacs.options = ("+xv",)
+    with pacs:
+        pacs.store([image])
+        ran = _move(pacs, basemount, "--get", uid=dcmread(image).StudyInstanceUID)
+    assert ran.status == 0, ran.stdout
+    (held,) = instances_in(basemount).values()
+    first, second = dcmread(held), dcmread(image)
+    assert first.file_meta.TransferSyntaxUID == second.file_meta.TransferSyntaxUID
+    assert first.PixelData == second.PixelData

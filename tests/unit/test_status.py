@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pypx.actions.status import Status, counts, state
+from pypx.actions.status import Status, counts, follow, state
 from pypx.basemount.records import SeriesRecord
 
 
@@ -57,3 +57,23 @@ def test_what_nobody_recorded_is_unknown_and_never_a_number() -> None:
 
 def test_a_count_of_none_at_all_is_a_number() -> None:
     assert counts(SeriesRecord("1", requested=0, pushed=0))["requested"] == 0
+
+
+def test_complete_is_what_was_requested_or_what_the_pacs_has() -> None:
+    here = SeriesRecord("1", packed=3)
+    assert Status((SeriesRecord("1", packed=3, requested=3),)).is_complete
+    assert Status((here,), told={"1": 3}).is_complete
+    assert Status(()).is_complete
+    assert not Status((here,)).is_complete
+    assert Status((here,)).without_end == 1
+    assert not Status((here,), told={"1": 4}).is_complete
+    assert not Status((SeriesRecord("1", packed=3, requested=4),), told={"1": 3}).is_complete
+    assert not Status((), awaited=("1.2",)).is_complete
+
+
+def test_who_follows_sees_each_state_until_the_complete_one() -> None:
+    states = iter([Status((SeriesRecord("1", requested=2, packed=packed),)) for packed in range(5)])
+    waited: list[float] = []
+    seen = [status.series[0].packed for status in follow(lambda: next(states), waited.append)]
+    assert seen == [0, 1, 2]
+    assert len(waited) == 2

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pypx.actions.found import Found
@@ -14,19 +15,87 @@ from pypx.errors import NothingFound
 #: A count that nobody recorded.
 UNKNOWN = "unknown"
 
+#: Seconds between two looks, for somebody who follows.
+INTERVAL = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far series are, in the order in which they were asked for."""
+    """How far series are, in the order in which they were asked for.
+
+    Parameters
+    ----------
+    series : tuple of SeriesRecord
+    in_study : mapping of str to bool or None
+        Where it was to be verified: by SeriesInstanceUID whether the series is of the study that it was said
+        to be of; None where the catalogue knows no study of it yet.
+    told : mapping of str to int
+        By SeriesInstanceUID how many instances a PACS said that it has.
+    awaited : tuple of str
+        Studies of which nothing is known yet.
+    """
 
     series: tuple[SeriesRecord, ...]
+    in_study: Mapping[str, bool | None] = field(default_factory=dict)
+    told: Mapping[str, int] = field(default_factory=dict)
+    awaited: tuple[str, ...] = ()
+
+    @property
+    def error(self) -> NothingFound | None:
+        """What is wrong: series that are not of their study."""
+        foreign = [record for record in self.series if self.in_study.get(record.series_uid) is False]
+        if not foreign:
+            return None
+        first = foreign[0]
+        others = f", nor are {len(foreign) - 1} others of theirs" if len(foreign) > 1 else ""
+        return NothingFound(
+            f"The series {first.series_uid} is not of the study that was named{others}",
+            f"It is of the study {first.study_uid or UNKNOWN}.",
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was asked for, or that the PACS has, is here."""
+        return not self.awaited and all(self._is_complete(record) for record in self.series)
+
+    @property
+    def without_end(self) -> int:
+        """Series of which nobody knows how many instances they will have."""
+        return sum(self.expected(record) is None for record in self.series)
+
+    def expected(self, record: SeriesRecord) -> int | None:
+        """How many instances of a series are to be here in the end."""
+        return record.requested if record.requested is not None else self.told.get(record.series_uid)
+
+    def _is_complete(self, record: SeriesRecord) -> bool:
+        expected = self.expected(record)
+        return expected is not None and record.packed >= expected
 
     def to_json(self) -> dict[str, Any]:
         """The JSON of px-status."""
-        return {"status": "success", "data": [_series_json(record) for record in self.series]}
+        document: dict[str, Any] = {
+            "status": "error" if self.error else "success",
+            "data": [self._series_json(record) for record in self.series],
+        }
+        if self.error:
+            document["error"] = self.error.to_json()
+        return document
+
+    def _series_json(self, record: SeriesRecord) -> dict[str, Any]:
+        document = _series_json(record)
+        if record.series_uid in self.in_study:
+            verdict = self.in_study[record.series_uid]
+            document["inStudy"] = UNKNOWN if verdict is None else verdict
+        return document
 
 
-def status_of_series(catalogue: Catalogue, series_uids: Sequence[str], in_study: str | None = None) -> Status:
+def status_of_series(
+    catalogue: Catalogue,
+    series_uids: Sequence[str],
+    in_studies: Collection[str] = (),
+    *,
+    awaiting: bool = False,
+) -> Status:
     """What the catalogue knows of series.
 
     Parameters
@@ -35,49 +104,68 @@ def status_of_series(catalogue: Catalogue, series_uids: Sequence[str], in_study:
         To ask.
     series_uids : sequence of str
         SeriesInstanceUID (0020,000E).
-    in_study : str, optional
-        The StudyInstanceUID (0020,000D) that they must be of.
+    in_studies : collection of str
+        The StudyInstanceUIDs (0020,000D) that they must be of; none to let that be.
+    awaiting : bool
+        Whether what is not known is on its way, and no error.
 
     Raises
     ------
     NothingFound
-        When nothing is known of one, or it is of another study.
+        When nothing is known of one.
+    CatalogueLocked, CatalogueDamaged, BasemountUnusable
     """
     records = catalogue.series_status(series_uids)
     for uid in series_uids:
-        if uid not in records:
+        if uid not in records and not awaiting:
             raise NothingFound(f"The catalogue has nothing of the series {uid}")
-        if in_study is not None and records[uid].study_uid != in_study:
-            raise NothingFound(
-                f"The series {uid} is not of the study {in_study}",
-                f"It is of the study {records[uid].study_uid or UNKNOWN}.",
-            )
-    return Status(tuple(records[uid] for uid in series_uids))
+    series = tuple(records.get(uid, SeriesRecord(uid)) for uid in series_uids)
+    studies = dict.fromkeys(series_uids, in_studies) if in_studies else {}
+    return Status(series, _verified(series, studies))
 
 
-def status_of_studies(catalogue: Catalogue, study_uids: Iterable[str]) -> Status:
+def status_of_studies(
+    catalogue: Catalogue, study_uids: Iterable[str], *, awaiting: bool = False, verify: bool = False
+) -> Status:
     """What the catalogue knows of all series of studies.
 
     Raises
     ------
     NothingFound
-        When nothing is known of a study.
+        When nothing is known of a study, and it is not awaited.
+    CatalogueLocked, CatalogueDamaged, BasemountUnusable
     """
     series_uids: list[str] = []
+    unknown: list[str] = []
     for study_uid in study_uids:
         of_study = catalogue.series_of_study(study_uid)
-        if not of_study:
+        if not of_study and not awaiting:
             raise NothingFound(f"The catalogue has nothing of the study {study_uid}")
+        unknown += () if of_study else (study_uid,)
         series_uids += of_study
-    return status_of_series(catalogue, series_uids)
+    known = status_of_series(catalogue, series_uids, list(study_uids) if verify else (), awaiting=awaiting)
+    return replace(known, awaited=tuple(unknown))
 
 
-def status_of_found(catalogue: Catalogue, founds: Iterable[Found]) -> Status:
+def status_of_found(catalogue: Catalogue, founds: Iterable[Found], *, verify: bool = False) -> Status:
     """What the catalogue knows of the series that finds found; what it does not know is not here.
 
     Of a study that was found without its series, those are shown that the catalogue has.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        To ask.
+    founds : iterable of Found
+    verify : bool
+        Hold the study that each series was found in against the one that the catalogue has for it.
+
+    Raises
+    ------
+    CatalogueLocked, CatalogueDamaged, BasemountUnusable
     """
     wanted: dict[str, SeriesRecord] = {}
+    told: dict[str, int] = {}
     for found in founds:
         for study in found.studies:
             for series in study.series:
@@ -87,11 +175,45 @@ def status_of_found(catalogue: Catalogue, founds: Iterable[Found]) -> Status:
                     description=series.values.get("SeriesDescription", ""),
                     modality=series.values.get("Modality", ""),
                 )
+                if series.instances is not None:
+                    told[series.uid] = series.instances
             if not study.series:
                 for uid in catalogue.series_of_study(study.uid):
                     wanted.setdefault(uid, SeriesRecord(uid, study.uid))
     known = catalogue.series_status(wanted)
-    return Status(tuple(_described(known.get(uid, record), record) for uid, record in wanted.items()))
+    records = tuple(_described(known.get(uid, record), record) for uid, record in wanted.items())
+    studies = {uid: (record.study_uid,) for uid, record in wanted.items()} if verify else {}
+    verdicts = _verified([known.get(uid, SeriesRecord(uid)) for uid in studies], studies)
+    return Status(records, verdicts, told)
+
+
+def follow(ask: Callable[[], Status], wait: Callable[[float], object] = time.sleep) -> Iterator[Status]:
+    """One status after another, until all that was asked for is here.
+
+    Parameters
+    ----------
+    ask : callable
+        Gives the status of this moment.
+    wait : callable
+        Gets the seconds until the next look.
+    """
+    while True:
+        status = ask()
+        yield status
+        if status.is_complete:
+            return
+        wait(INTERVAL)
+
+
+def _verified(
+    records: Iterable[SeriesRecord], studies: Mapping[str, Collection[str]]
+) -> dict[str, bool | None]:
+    """Whether each series is of one of its studies; None where that is not known."""
+    return {
+        record.series_uid: record.study_uid in studies[record.series_uid] if record.study_uid else None
+        for record in records
+        if record.series_uid in studies
+    }
 
 
 def _described(record: SeriesRecord, found: SeriesRecord) -> SeriesRecord:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -13,12 +15,17 @@ from pypx.cli.options import basemount_of, catalogue_options
 from pypx.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from pypx.actions.status import Status
+
+logger = logging.getLogger("pypx.status")
 
 EXAMPLES = """
 px-status --StudyInstanceUID 1.2.840.113619.2.1
 px-status --SeriesInstanceUID 1.2.840.113619.2.1.7 --db /data/dicom/log
 px-find … --PatientID 7654321 | px-status
+px-find … --PatientID 7654321 | px-status --watch
 px-find … --PatientID 7654321 | px-status | jq '.data[] | select(.state != "complete")'
 """
 
@@ -27,52 +34,109 @@ px-find … --PatientID 7654321 | px-status | jq '.data[] | select(.state != "co
 _ALWAYS_SHOWN = ("requested", "received", "packed")
 
 
-@click.command("px-status", cls=edge.Tool, examples=EXAMPLES)
+@click.command("px-status", cls=edge.Tool, examples=EXAMPLES, goes_on=False)
 @click.option("--StudyInstanceUID", "StudyInstanceUID", metavar="UID,…", help="All series of these studies.")
 @click.option("--SeriesInstanceUID", "SeriesInstanceUID", metavar="UID,…", help="These series.")
 @click.option(
     "--verifySeriesInStudy",
     "verifySeriesInStudy",
     is_flag=True,
-    help="Fail where the series is not of the study.",
+    help="Fail where a series is not of the study that is named, or that it was found in.",
 )
+@click.option("--watch", "watch", is_flag=True, help="Follow until all is here, or Ctrl-C.")
 @catalogue_options
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
-def command(verbosity: int | None, json: bool, **options: Any) -> None:
+def command(verbosity: int | None, json: bool, watch: bool, **options: Any) -> int:
     """Tell how far series are: requested, received, packed, pushed, registered.
 
     Without a UID, the JSON of px-find is read on standard input. Counts that nobody recorded are "unknown".
+    With --watch, the table follows what happens; where a program reads, the JSON comes once all is here.
     """
     terminal.show_log("px-status", verbosity)
-    status = _status(options)
-    if edge.output_is_json(json):
+    as_json = edge.output_is_json(json)
+    with _asking(options, awaiting=watch) as ask:
+        if not watch:
+            status = ask()
+        elif as_json:
+            status = _last(ask)
+        else:
+            status = _shown_until_complete(ask)
+    if as_json:
         edge.write_json(status.to_json())
     elif not status.series:
         sys.stderr.write("No series.\n")
-    else:
+    elif not watch:
         show_status(status)
+    if status.error:
+        terminal.say("px-status", f"{status.error.message}. {status.error.hint}")
+    return 1 if status.error else 0
 
 
-def _status(options: Mapping[str, Any]) -> Status:
+@contextmanager
+def _asking(options: Mapping[str, Any], awaiting: bool) -> Iterator[Callable[[], Status]]:
+    """What gives the status of what the options ask for, as often as it is called."""
     studies, series = _uids(options["StudyInstanceUID"]), _uids(options["SeriesInstanceUID"])
-    if options["verifySeriesInStudy"] and not (len(studies) == 1 and series):
+    verify = bool(options["verifySeriesInStudy"])
+    if verify and series and not studies:
         raise UsageError(
-            "--verifySeriesInStudy compares series with one study",
-            "Give --SeriesInstanceUID and one --StudyInstanceUID.",
+            "--verifySeriesInStudy compares series with a study",
+            "Give --StudyInstanceUID, too; or pipe px-find into px-status.",
         )
     from pypx.actions.status import status_of_found, status_of_series, status_of_studies
     from pypx.basemount.smdb import Catalogue
 
-    if not studies and not series:
-        founds = _founds()
-        with Catalogue.open(basemount_of(options, founds[0].arguments)) as catalogue:
-            return status_of_found(catalogue, founds)
-    with Catalogue.open(basemount_of(options)) as catalogue:
-        if series:
-            return status_of_series(
-                catalogue, series, in_study=studies[0] if options["verifySeriesInStudy"] else None
+    founds = [] if studies or series else _founds()
+    inherited = founds[0].arguments if founds else None
+    with Catalogue.open(basemount_of(options, inherited)) as catalogue:
+
+        def ask() -> Status:
+            if founds:
+                return status_of_found(catalogue, founds, verify=verify)
+            if series:
+                in_studies = studies if verify else ()
+                return status_of_series(catalogue, series, in_studies, awaiting=awaiting)
+            return status_of_studies(catalogue, studies, awaiting=awaiting, verify=verify)
+
+        yield ask
+
+
+def _last(ask: Callable[[], Status]) -> Status:
+    """The status once all is here."""
+    from collections import deque
+
+    from pypx.actions.status import follow
+
+    return deque(follow(_telling(ask)), maxlen=1).pop()
+
+
+def _shown_until_complete(ask: Callable[[], Status]) -> Status:
+    """Show the table, and what changes in it, until all is here."""
+    from rich.live import Live
+
+    from pypx.actions.status import follow
+
+    with Live(auto_refresh=False) as live:
+        for status in follow(_telling(ask)):
+            live.update(_table(status), refresh=True)
+    return status
+
+
+def _telling(ask: Callable[[], Status]) -> Callable[[], Status]:
+    """Say once why there may be no end."""
+    told = False
+
+    def asked() -> Status:
+        nonlocal told
+        status = ask()
+        if status.without_end and not told:
+            told = True
+            logger.warning(
+                "Nobody knows how many images %d of the series will have: Ctrl-C ends this",
+                status.without_end,
             )
-        return status_of_studies(catalogue, studies)
+        return status
+
+    return asked
 
 
 def _uids(text: str | None) -> list[str]:
@@ -92,11 +156,17 @@ def _founds() -> list[Any]:
 
 
 def show_status(status: Status) -> None:
-    """A table for a person; counts that nobody recorded of any series have no column."""
+    """A table for a person."""
+    from rich.console import Console
+
+    Console().print(_table(status))
+
+
+def _table(status: Status) -> Table:
+    """A row for each series; counts that nobody recorded of any series have no column."""
     from itertools import groupby
 
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -126,7 +196,7 @@ def show_status(status: Status) -> None:
             )
             table.add_row(*(Text(printable(cell)) for cell in cells))
         table.add_section()
-    Console().print(table)
+    return table
 
 
 def main() -> NoReturn:

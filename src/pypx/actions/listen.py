@@ -87,8 +87,7 @@ class Listener:
         self._request = request
         self._basemount = basemount
         self._tell = tell
-        self._stopping = threading.Event()
-        self._hurrying = threading.Event()
+        self._stops = 0
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._last_error = ""
@@ -98,11 +97,10 @@ class Listener:
     def stop(self) -> None:
         """Take no more associations, finish what runs, pack it, and return from :meth:`run`.
 
-        Said a second time: do not wait for open associations.
+        Said a second time: do not wait for open associations. A signal handler may call it: it takes no lock,
+        which the thread that was interrupted could hold.
         """
-        if self._stopping.is_set():
-            self._hurrying.set()
-        self._stopping.set()
+        self._stops += 1
 
     def run(self, on_ready: Callable[[int], None] = lambda _port: None) -> None:
         """Receive until :meth:`stop`.
@@ -137,7 +135,7 @@ class Listener:
                     state.write(self._state(receiver))
                     on_ready(receiver.port)
                     self._watch(receiver, state)
-                    receiver.close(request.grace, self._hurrying)
+                    receiver.close(request.grace, lambda: self._stops > 1)
             finally:
                 receiver.close(0.0)
                 self._tell_finished(all_of_them=True)
@@ -146,7 +144,8 @@ class Listener:
             raise left
 
     def _watch(self, receiver: Receiver, state: StateFile) -> None:
-        while not self._stopping.wait(_TICK) and not receiver.failure:
+        while not self._stops and not receiver.failure:
+            time.sleep(_TICK)
             self._tell_finished()
             state.write(self._state(receiver))
 

@@ -155,7 +155,7 @@ class Receiver:
         """Why it does not receive any more, if it does not."""
         return self._failure or self._packer.failure
 
-    def close(self, grace: float | None = None, hurry: threading.Event | None = None) -> None:
+    def close(self, grace: float | None = None, hurry: Callable[[], bool] = lambda: False) -> None:
         """Take no more associations, let those that are open come to their end, and pack all they brought.
 
         Parameters
@@ -163,14 +163,14 @@ class Receiver:
         grace : float, optional
             Seconds after which open associations are ended; they may take their time where not given, for as
             long as something arrives.
-        hurry : threading.Event, optional
-            Ends them at once when it is set.
+        hurry : callable
+            Asked again and again; True ends them at once.
         """
         self._closing.set()
         self._threads[0].join()
         deadline = None if grace is None else time.monotonic() + grace
         while running := self._serving():
-            if (deadline is not None and time.monotonic() >= deadline) or (hurry and hurry.is_set()):
+            if (deadline is not None and time.monotonic() >= deadline) or hurry():
                 break
             running[0].join(0.05)
         self._processes.end()

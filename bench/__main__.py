@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 _ROOT = Path(__file__).parent.parent
 
 #: Each is a module of this package with ``benchmark(scratch, runs, command) -> Section``.
-BENCHMARKS = ("find", "receive", "retrieve", "register", "repack")
+BENCHMARKS = ("find", "push", "receive", "register", "repack", "retrieve", "status")
 
 
 def main() -> int:

@@ -80,7 +80,9 @@ def everything(basemount: Path) -> tuple[object, ...]:
 
 
 def _digests(directory: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files_below(directory)
-    }
+    return {str(path.relative_to(directory)): digest(path) for path in files_below(directory)}
+
+
+def digest(path: Path) -> str:
+    """Of the bytes of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -5,20 +5,40 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
+import catalogues
 import datasets
 import without_links
 from servers.needs import lacking
+from servers.postgresql import Postgresql
+
+#: From a name to a BASEMOUNT.
+NewBasemount: TypeAlias = Callable[[str], Path]
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """The plain study: three series, 20 instances."""
     return datasets.plain_study().write(tmp_path / "source")
+
+
+@pytest.fixture
+def new_basemount(request: pytest.FixtureRequest, database: str | None, tmp_path: Path) -> NewBasemount:
+    """Makes a BASEMOUNT of a name, with a catalogue of its own where :func:`database` has its."""
+
+    def make(name: str) -> Path:
+        path = tmp_path / name
+        if database:
+            server: Postgresql = request.getfixturevalue("postgresql")
+            catalogues.use(path, server.url(server.fresh_database()))
+        return path
+
+    return make
 
 
 @pytest.fixture

@@ -111,22 +111,17 @@ def test_one_that_is_gone_is_told_of(process, tmp_path):
         process.answer()
 
 
-def test_one_that_cannot_start_is_told_of(monkeypatch, tmp_path):
-    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
-    with pytest.raises(ProcessGone, match="cannot be started"):
-        HeaderProcess(_KEYWORDS)
-    paths = _everything(tmp_path / "files")
-    assert _plain_readings(list(read(paths, TreeTemplates(), jobs=3))) == _plain_readings(
-        list(read(paths, TreeTemplates()))
-    )
-
-
-def test_one_that_ends_as_it_starts_is_told_of(monkeypatch):
-    monkeypatch.setattr("sys.executable", "/bin/false")
-    process = HeaderProcess(_KEYWORDS)
-    with pytest.raises(ProcessGone):
-        _ready(process)
-    process.end()
+@pytest.mark.parametrize("python", ["/bin/false", "/nowhere/python"])
+def test_one_that_cannot_start_is_told_of_and_all_is_read(python, monkeypatch, tmp_path, caplog):
+    paths = _everything(tmp_path / "files") * 100
+    expected = _plain_readings(list(read(paths, TreeTemplates())))
+    monkeypatch.setattr("sys.executable", python)
+    assert _plain_readings(list(read(paths, TreeTemplates(), jobs=2))) == expected
+    assert sum("one process less" in record.message for record in caplog.records) == 1
+    # Without setpriv the operating system says so at once.
+    monkeypatch.setattr(header_process, "ends_with_parent", tuple)
+    assert _plain_readings(list(read(paths, TreeTemplates(), jobs=2))) == expected
+    assert sum("one process less" in record.message for record in caplog.records) == 2
 
 
 @pytest.mark.parametrize("jobs", [None, 1, 2, 4])

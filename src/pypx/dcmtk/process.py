@@ -1,4 +1,4 @@
-"""Start, follow and end DCMTK's programs: the one place in the project that starts a process."""
+"""Start, follow and end DCMTK's programs: the one place in the project that starts one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
 from pypx.errors import BinaryMissing, Interrupted
+from pypx.orphans import ends_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -66,16 +66,6 @@ class Ended:
 def shown(argv: Sequence[str]) -> str:
     """A command line as a person would type it into a shell."""
     return shlex.join(argv)
-
-
-@lru_cache(maxsize=1)
-def _ends_with_parent() -> tuple[str, ...]:
-    """The words before a command line that have the kernel end it when we are killed.
-
-    util-linux's setpriv replaces itself by the program, so no further process stays.
-    """
-    setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
 class Pipe:
@@ -244,7 +234,7 @@ class Processes:
                 raise Interrupted("The work is being ended")
             try:
                 process = subprocess.Popen(
-                    [*_ends_with_parent(), *argv],
+                    [*ends_with_parent(), *argv],
                     stdin=connection.fileno() if connection else subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL if connection else subprocess.PIPE,
                     stderr=subprocess.STDOUT,

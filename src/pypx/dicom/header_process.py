@@ -1,8 +1,9 @@
 """Headers read in a process of its own, so that reading goes on while something else is done with others.
 
 The process is a fresh interpreter, not a fork: it has no lock, no database, no file and no thread of its
-owner's. Two pipes are all that they share. When the owner ends, however it ends, the pipes close and the
-process ends too; what it does, it only reads, so it may be ended at any moment.
+owner's. Two pipes are all that they share. When the owner ends, however it ends, the kernel ends the
+process; where it cannot be asked to, the process ends when it finds the pipes closed. It only reads, so it
+may be ended at any moment.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import IO, TypeAlias, cast
 
 from pypx.dicom.header import Header, read_header
 from pypx.errors import FileDamaged, FileUnreadable, NotDicom, PypxError
+from pypx.orphans import ends_with_parent
 
 #: A header, or why there is none.
 HeaderOrError: TypeAlias = Header | PypxError
@@ -57,7 +59,7 @@ class HeaderProcess:
         try:
             # A process group of its own: Ctrl-C is for the owner, which ends this one in its own good time.
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _PROGRAM],
+                [*ends_with_parent(), sys.executable, "-I", "-c", _PROGRAM],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

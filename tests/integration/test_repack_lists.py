@@ -195,6 +195,7 @@ def test_no_reader_outlives_px_repack(number, at_work, basemount, files):
     at_work.interrupt(number)
     ran = at_work.wait()
     assert ran.status == (-signal.SIGKILL if number is signal.SIGKILL else 130)
+    repack(basemount, "-p", files[0].parent)
     assert_holds(basemount, files)
     packed.assert_catalogue_is_exact(basemount)
 

@@ -15,6 +15,9 @@ from pypx.errors import InvalidValue
 #: SQLite's result codes for what another process holds (https://sqlite.org/rescode.html).
 SQLITE_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
+#: Compiled statements that a connection keeps.
+_CACHED_STATEMENTS = 16
+
 #: Execution option of connections that write.
 WRITES = "pypx_writes"
 
@@ -79,7 +82,13 @@ def sqlite_engine(file: Path, wait: float) -> Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            _sqlite_uri(file), uri=True, timeout=wait, isolation_level=None, check_same_thread=False
+            _sqlite_uri(file),
+            uri=True,
+            timeout=wait,
+            isolation_level=None,
+            check_same_thread=False,
+            # Each batch of another size is another statement, of many kilobytes.
+            cached_statements=_CACHED_STATEMENTS,
         )
         # An instance's incoming name goes once it is committed: that must outlast a loss of power.
         connection.execute("PRAGMA synchronous = FULL")

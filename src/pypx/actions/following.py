@@ -35,6 +35,7 @@ class Following:
         self._lock = threading.Lock()
         self._all = _Sum()
         self._of: dict[int, _Sum] = {}
+        self._over: set[int] = set()
         self._progress(Step(words, 0, self._total))
 
     def arrived(self, request: Request, images: int, size: int) -> None:
@@ -45,11 +46,14 @@ class Following:
                 one.images += images
                 one.size += size
             self._progress(Step(self._words, self._all.images, self._total, self._all.size))
-            self._progress(self._step(request, of_request))
+            # What arrives after the answer is of no transfer that runs.
+            if id(request) not in self._over:
+                self._progress(self._step(request, of_request))
 
     def ended(self, request: Request) -> None:
         """Note that a request is answered."""
         with self._lock:
+            self._over.add(id(request))
             self._progress(self._step(request, self._of.pop(id(request), _Sum()), is_over=True))
 
     def _step(self, request: Request, of_request: _Sum, is_over: bool = False) -> Step:

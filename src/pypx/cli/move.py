@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 px-find … --PatientID 7654321 | px-move --get
 px-find … --PatientID 7654321 | px-move --receivePort 11113 --db /data/dicom/log
+px-find … --PatientID 7654321 | px-move --to CHRISLOCAL --db /data/dicom/log
 px-move pacs.example.org:ORTHANC:4242 --get --StudyInstanceUID 1.2.840.113619.2.1
 px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2.1.7 --json
 """

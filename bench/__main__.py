@@ -22,11 +22,12 @@ def main() -> int:
     asked = parser.parse_args()
     # The servers that the tests start are the ones to measure on.
     sys.path[:0] = [str(_ROOT), str(_ROOT / "tests")]
-    from bench import results
+    from bench import machine, results
 
+    command = f"{'chrt -r 1 ' if machine.is_ahead() else ''}python -m bench {asked.name} --runs {asked.runs}"
     with TemporaryDirectory(prefix="pypx-bench-") as scratch:
         benchmark = import_module(f"bench.{asked.name}").benchmark
-        section = benchmark(Path(scratch), asked.runs, f"python -m bench {asked.name} --runs {asked.runs}")
+        section = benchmark(Path(scratch), asked.runs, command)
     sys.stdout.write(section.text())
     if not asked.dry:
         results.write(section)

@@ -22,8 +22,14 @@ def described() -> str:
 
 
 def load() -> str:
-    """How busy the machine was with other things, at this moment."""
-    return f"{os.getloadavg()[0]:.1f}"
+    """How busy the machine is with all that runs on it, at this moment; and whether that is in our way."""
+    processes = f"{os.getloadavg()[0]:.1f}"
+    return f"{processes}, this ahead of the rest" if is_ahead() else processes
+
+
+def is_ahead() -> bool:
+    """Whether this runs before all that is not as urgent (``chrt``): for a machine that is never idle."""
+    return os.sched_getscheduler(0) != os.SCHED_OTHER
 
 
 def _processor() -> str:

@@ -78,7 +78,7 @@ class Section:
 
     def text(self) -> str:
         table = _table(("What", "Result", "Target", "Met"), [row.cells() for row in self.rows])
-        told = [fill(self.about, _WIDTH), fill(f"``{self.command}`` on: {self.machine}", _WIDTH)]
+        told = [_filled(self.about), _filled(f"``{self.command}`` on: {self.machine}")]
         heading = f"{self.name}\n{'-' * len(self.name)}"
         return "\n\n".join((heading, *told, table))
 
@@ -86,6 +86,10 @@ class Section:
     def met(self) -> bool:
         """Whether every target is met."""
         return all(row.met is not False for row in self.rows)
+
+
+def _filled(text: str) -> str:
+    return fill(text, _WIDTH, break_on_hyphens=False)
 
 
 def _table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

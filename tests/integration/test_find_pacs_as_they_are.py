@@ -12,6 +12,7 @@ from pypx.actions.find import find as pypx_find
 from pypx.dicom.node import Node
 from servers.find_provider import FindProvider
 from servers.habits import adding, backwards, ending, of_level, omitting, setting, twice, warning, writing
+from tools import run_tool
 
 
 def test_a_pacs_by_the_book() -> None:
@@ -100,6 +101,19 @@ def test_a_library_may_name_keys_by_their_tags() -> None:
         )
     assert [study.patient_id for study in found.studies] == ["P-2"]
     assert found.notes == ()
+
+
+def test_a_library_prints_nothing_of_its_own() -> None:
+    script = (
+        "import sys\n"
+        "from pypx.actions.find import FindRequest, find\n"
+        "from pypx.dicom.node import Node\n"
+        "node = Node(sys.argv[1], int(sys.argv[2]), sys.argv[3])\n"
+        "assert find(FindRequest(node, {'PatientID': 'P-1'})).notes\n"
+    )
+    with FindProvider(archive(2), ignores=["PatientID"]) as pacs:
+        ran = run_tool("python", "-c", script, HOST, pacs.port, pacs.aec)
+    assert (ran.status, ran.stdout, ran.stderr) == (0, "", "")
 
 
 def test_series_that_a_pacs_did_not_match_are_left_out() -> None:

@@ -145,4 +145,5 @@ def _attach(handler: logging.Handler) -> None:
     logger = logging.getLogger("pypx")
     logger.addHandler(handler)
     logger.propagate = False
-    logger.setLevel(min(each.level for each in logger.handlers))
+    shown = [each.level for each in logger.handlers if not isinstance(each, logging.NullHandler)]
+    logger.setLevel(min(shown))

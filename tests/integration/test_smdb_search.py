@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -16,6 +17,7 @@ from pypx.actions.smdb.search import search
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event, PackedInstance
 from pypx.basemount.smdb import Catalogue
+from pypx.dicom.fitting import fits
 from tools import run_in_terminal, run_tool
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -126,6 +128,34 @@ def test_each_kind_of_attribute_is_matched_as_in_a_find(basemount):
             for query in _QUERIES
         }
     assert answers == _QUERIES
+
+
+_LETTERS = "aAbB1 -^=,%_\\\\éÉßＡ山*?["
+
+
+def _random_text(random: Random, letters: str) -> str:
+    return "".join(random.choices(letters, k=random.randint(0, 6)))
+
+
+def test_no_query_finds_less_than_what_fits(basemount):
+    """SQL only narrows down: what it leaves out, no reading of the query can mean."""
+    random = Random(7)  # noqa: S311
+    held = [
+        _described(
+            number, PatientID=_random_text(random, _LETTERS), PatientName=_random_text(random, _LETTERS)
+        )
+        for number in range(300)
+    ]
+    with Catalogue.open(Basemount.of_log_directory(basemount / "log")) as catalogue:
+        catalogue.add(held)
+        for _ in range(150):
+            keyword = random.choice(["PatientID", "PatientName"])
+            asked = _random_text(random, _LETTERS)
+            found = {study.uid for study in search(catalogue, {keyword: asked}).studies}
+            expected = {
+                one.values["StudyInstanceUID"] for one in held if fits(keyword, asked, one.values[keyword])
+            }
+            assert found == expected, (keyword, asked)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -17,6 +18,10 @@ from servers.orthanc import Orthanc
 from servers.postgresql import Postgresql
 from servers.swift import Swift
 from storing import Destination, DirectoryDestination, SwiftDestination
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a script: what the tests start would ignore Ctrl-C as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Starts an empty PACS of this test's own, to fill, to kill, to start again.
 StartPacs: TypeAlias = Callable[[], Pacs]

@@ -19,6 +19,9 @@ _CANNOT_LINK = frozenset(
     {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES}
 )
 
+#: Directories that are remembered as made. A run may make any number.
+_MOST_REMEMBERED = 4096
+
 #: Where copies are completed: below the tree, so on its filesystem. No naming template gives a name with a ~.
 _STAGING = ".incoming~"
 
@@ -141,6 +144,8 @@ class Placer:
     def _make(self, directory: Path) -> None:
         if directory not in self._made:
             directory.mkdir(parents=True, exist_ok=True)
+            if len(self._made) == _MOST_REMEMBERED:
+                self._made.clear()
             self._made.add(directory)
 
     def _stage(self) -> Path:

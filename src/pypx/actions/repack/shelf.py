@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from pypx.actions.repack.candidate import Candidate
@@ -16,6 +17,9 @@ from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates, distinct_component
 
 logger = logging.getLogger("pypx.repack")
+
+#: Directories of patients whose owners are remembered from one batch to the next.
+_MOST_REMEMBERED = 4096
 
 #: Digits of the digest in a name that would be taken without one.
 _DIGITS = 8
@@ -71,7 +75,8 @@ class Shelf:
         self._folders: dict[tuple[str, str], str] = {}
         self._paths: dict[Path, PurePosixPath] = {}
         self._lying: dict[Path, PurePosixPath] = {}
-        self._real_tree = Path(os.path.realpath(data.tree))
+        self._real_directory = lru_cache(maxsize=1024)(_real)
+        self._real_tree = _real(data.tree)
         self._held: dict[str, list[HeldInstance]] = {}
 
     def prepare(self, candidates: Collection[Candidate]) -> None:
@@ -81,6 +86,8 @@ class Shelf:
         lying = {each.path: self._place_in_tree(each.path) for each in candidates}
         self._lying = {path: place for path, place in lying.items() if place}
         if self._are_claimed:
+            if len(self._folders) > _MOST_REMEMBERED:
+                self._folders.clear()
             self._keep_folders([each for each in candidates if each.path in self._lying])
             self._claim_folders((self._paths[each.path].parts[0], each.patient_id) for each in candidates)
 
@@ -170,7 +177,7 @@ class Shelf:
 
     def _place_in_tree(self, path: Path) -> PurePosixPath | None:
         """Where in data/ a file lies; None where it comes from elsewhere, or has yet to get its name."""
-        real = Path(os.path.realpath(path.parent))
+        real = self._real_directory(path.parent)
         if not real.is_relative_to(self._real_tree) or path.is_symlink():
             return None
         place = PurePosixPath(real.relative_to(self._real_tree), path.name)
@@ -211,6 +218,10 @@ class Shelf:
                     self._folders[claim] = name
             unclaimed = [claim for claim in unclaimed if claim not in self._folders]
             attempt += 1
+
+
+def _real(directory: Path) -> Path:
+    return Path(os.path.realpath(directory))
 
 
 def _numbered(path: PurePosixPath, identity: str, attempt: int, *, is_plain: bool) -> PurePosixPath:

@@ -161,6 +161,17 @@ def test_what_is_not_dicom_in_the_tree_is_left_to_a_person(held):
     assert (held / "data" / "link.dcm").is_symlink()
 
 
+def test_a_link_in_the_place_of_an_image_is_not_believed(held, tmp_path):
+    file = files_below(held / "data")[0]
+    file.rename(tmp_path / "elsewhere.dcm")
+    file.symlink_to(tmp_path / "elsewhere.dcm")
+    ran = smdb(held, "check", "--repair", status=1)
+    assert findings(ran) == {"wrong size": [file.name]}
+    assert "no plain file" in ran.json["data"][0]["done"]
+    assert findings(smdb(held, "check", status=1)) == {"unknown": [file.name]}
+    assert (tmp_path / "elsewhere.dcm").exists()
+
+
 def test_names_that_are_no_text_are_found_and_mended(held):
     file = files_below(held / "data")[0]
     odd = Path(os.fsdecode(os.fsencode(file.parent) + b"/\xff\xfe.dcm"))
@@ -389,6 +400,7 @@ def test_files_that_lie_in_the_tree_are_catalogued(held, tmp_path):
     files = files_below(held / "data")
     assert counts(smdb(held, "mapsUpdateForFile", "--xcrdirfile", files[0])) == {"stored": 1}
     assert counts(action(held, "mapsUpdateForFile", files[1])) == {"stored": 1}
+    assert action(held, "mapsUpdateForFile", "nowhere.dcm", status=1).error == "file-unreadable"
     ran = smdb(held, "mapsUpdateForFile", "-p", held / "data", "--recursive")
     assert counts(ran) == {"stored": 18, "duplicates": 2}
     assert packed.instances(held) == before

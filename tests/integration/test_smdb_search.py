@@ -133,6 +133,9 @@ def test_each_kind_of_attribute_is_matched_as_in_a_find(basemount):
 _LETTERS = "aAbB1 -^=,%_\\\\éÉßＡ山*?["
 
 
+_DAYS = ["20200101", "19991231-20200101", "20000101-", "-20000101", "01012000"]
+
+
 def _random_text(random: Random, letters: str) -> str:
     return "".join(random.choices(letters, k=random.randint(0, 6)))
 
@@ -142,15 +145,18 @@ def test_no_query_finds_less_than_what_fits(basemount):
     random = Random(7)  # noqa: S311
     held = [
         _described(
-            number, PatientID=_random_text(random, _LETTERS), PatientName=_random_text(random, _LETTERS)
+            number,
+            PatientID=_random_text(random, _LETTERS),
+            PatientName=_random_text(random, _LETTERS),
+            StudyDate="".join(random.choices("0129.: -", k=random.choice([8, 8, 10]))),
         )
         for number in range(300)
     ]
     with Catalogue.open(Basemount.of_log_directory(basemount / "log")) as catalogue:
         catalogue.add(held)
-        for _ in range(150):
-            keyword = random.choice(["PatientID", "PatientName"])
-            asked = _random_text(random, _LETTERS)
+        for _ in range(200):
+            keyword = random.choice(["PatientID", "PatientName", "StudyDate"])
+            asked = _random_text(random, _LETTERS) if keyword != "StudyDate" else random.choice(_DAYS)
             found = {study.uid for study in search(catalogue, {keyword: asked}).studies}
             expected = {
                 one.values["StudyInstanceUID"] for one in held if fits(keyword, asked, one.values[keyword])

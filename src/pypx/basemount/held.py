@@ -46,7 +46,6 @@ _BREAKS = re.compile(r"[*?]|[^ -~]+")
 _BREAKS_IN_NAMES = re.compile(r"[*?^=,\s]|[^ -~]+")
 
 _DAYS = re.compile(r"(\d{8})?(-?)(\d{8})?", re.ASCII)
-_LENGTH_OF_DATE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +169,15 @@ def _within_days(connection: Connection, column: Column[str], value: str) -> Col
     first = text >= days[1] if days[1] else None
     last_day = days[3] if days[2] else days[1]
     last = text <= last_day if last_day else None
-    # Earlier writers had dots in it (PS3.5, 6.2).
-    written_otherwise = func.length(column) != _LENGTH_OF_DATE
-    return or_(written_otherwise, and_(*(bound for bound in (first, last) if bound is not None)))
+    within = and_(*(bound for bound in (first, last) if bound is not None))
+    # Earlier writers had dots in it (PS3.5, 6.2), and others whatever they liked.
+    return or_(~_is_eight_digits(connection, column), within)
+
+
+def _is_eight_digits(connection: Connection, column: Column[str]) -> ColumnElement[bool]:
+    if connection.dialect.name == "postgresql":
+        return column.regexp_match("^[0-9]{8}$")
+    return column.bool_op("GLOB")("[0-9]" * 8)
 
 
 def _fragments(asked: Asked) -> list[str]:

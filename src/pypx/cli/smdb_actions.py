@@ -82,14 +82,20 @@ class Asked:
         given = {name: value for name, value in self.options.items() if value not in (None, "", ())}
         return matching_of({**named, **given, "query": [*others, *(self.options["query"] or ())]})
 
-    def files(self) -> list[Path]:
-        """The files that the options name, or ``--actionArgs``; none where neither does."""
+    def files(self, *, text_is_path: bool = False) -> list[Path]:
+        """The files that the options name, or ``--actionArgs``; none where neither does.
+
+        Parameters
+        ----------
+        text_is_path : bool
+            Whether ``--actionArgs`` can be nothing else; otherwise it is where there is a slash in it.
+        """
         from pypx.actions.sources import SourceFiles
         from pypx.cli.options import files_of
 
         if any(self.options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile")):
             return list(files_of(self.options).files())
-        if "/" in self.text and not self.text.startswith("{"):
+        if (text_is_path and self.text) or ("/" in self.text and not self.text.startswith("{")):
             return list(SourceFiles(path=Path(self.text).expanduser()).files())
         return []
 
@@ -216,7 +222,7 @@ def _identifiers(keyword: str, asked: Asked) -> Sequence[str]:
 def _update_files(asked: Asked) -> Outcome:
     from pypx.actions.smdb.upkeep import update_files
 
-    files = asked.files()
+    files = asked.files(text_is_path=True)
     if not files:
         raise UsageError(
             f"{asked.action} needs to know which files",
@@ -261,7 +267,6 @@ def _import(asked: Asked) -> Outcome:
     from pypx.actions.smdb.import_tables import import_tables
 
     root = Path(asked.text).expanduser() if asked.text else asked.basemount.log
-    asked.basemount.prepare()
     with _catalogue(asked) as catalogue, progress_bar() as progress:
         result = import_tables(asked.basemount, catalogue, root, progress)
     return Outcome(_of_json(result.to_json()), error=result.error)

@@ -63,9 +63,7 @@ def command(verbosity: int | None, json: bool, watch: bool, **options: Any) -> i
             status = _shown_until_complete(ask)
     if as_json:
         edge.write_json(status.to_json())
-    elif not status.series:
-        sys.stderr.write("No series.\n")
-    elif not watch:
+    elif not watch or not status.series:
         show_status(status)
     if status.error:
         terminal.say("px-status", f"{status.error.message}. {status.error.hint}")
@@ -157,6 +155,9 @@ def _founds() -> list[Any]:
 
 def show_status(status: Status) -> None:
     """A table for a person."""
+    if not status.series:
+        sys.stderr.write("No series.\n")
+        return
     from rich.console import Console
 
     Console().print(_table(status))

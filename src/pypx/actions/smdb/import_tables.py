@@ -59,7 +59,9 @@ def import_tables(
     BasemountUnusable, DiskFull, CatalogueLocked, CatalogueDamaged
         When nothing more can be done. The same call goes on from there.
     """
-    run = _Import(basemount, catalogue, Tree(root), progress)
+    tree = Tree(root)
+    basemount.prepare()
+    run = _Import(basemount, catalogue, tree, progress)
     run.patients()
     run.studies()
     run.series()

@@ -122,13 +122,19 @@ class _Mending:
         paths = [file.path for file in found.unknown if file.is_plain]
         paths += [placed.path for placed, file in found.resized if file.is_plain]
         files = [self._basemount.data / path for path in paths]
+        replaced = [placed.path for placed, file in found.resized if not file.is_plain]
+        done = {
+            self._basemount.data / path: _Done(
+                "taken out of the catalogue; it is no plain file", is_mended=False
+            )
+            for path in replaced
+        }
         if not files:
-            return {}
+            return done
         packed = self._pack(files)
         known = inventory.at(self._catalogue, [path for path in paths if is_text(path)])
         damaged = {one.path: one.kept for one in packed.quarantined}
         failed = {one.path: one.error for one in packed.failed}
-        done: dict[Path, _Done] = {}
         for path, file in zip(paths, files, strict=True):
             if path in known:
                 done[file] = _Done("catalogued")

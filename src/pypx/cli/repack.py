@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +23,12 @@ from pypx.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from pypx.actions.progress import Progress
     from pypx.actions.repack import RepackResult
     from pypx.actions.sources import SourceFiles
+
+#: Files after which a person wants to see something move.
+_MANY = 1000
 
 EXAMPLES = """
 px-repack --xcrdir /media/cdrom --recursive
@@ -73,12 +77,11 @@ def command(verbosity: int | None, json: bool, cleanup: bool, jobs: int | None, 
     ours = (basemount.data, basemount.log, basemount.incoming, basemount.quarantine, basemount.services)
     with _sources(options) as sources:
         files = sources.files(leaving_out=ours)
-        total = None
-        if sys.stderr.isatty() and not sources.is_list:
-            # Worth a look at the names beforehand only where somebody watches.
-            total = sum(1 for _ in sources.files(leaving_out=ours))
         basemount.prepare()
         with Catalogue.open(basemount) as catalogue, progress_bar() as progress:
+            # Worth a look at the names beforehand only where somebody watches.
+            is_watched = sys.stderr.isatty() and not sources.is_list
+            total = _count(sources.files(leaving_out=ours), progress) if is_watched else None
             result = pack(
                 files,
                 basemount,
@@ -98,6 +101,17 @@ def command(verbosity: int | None, json: bool, cleanup: bool, jobs: int | None, 
     if result.error:
         terminal.say("px-repack", f"{result.error.message}. {result.error.hint}")
     return 0 if result.ok else 1
+
+
+def _count(files: Iterable[Path], progress: Progress) -> int:
+    """How many files there are; that this is being found out is shown where it takes long."""
+    from pypx.actions.progress import Step
+
+    count = 0
+    for count, _ in enumerate(files, 1):
+        if count % _MANY == 0:
+            progress(Step("Looking for files", count, None))
+    return count
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -267,3 +268,66 @@ def test_a_server_that_is_something_else(swift_container, big):
         pytest.raises(StorageFailed),
     ):
         storage.put("a", big)
+
+
+@pytest.mark.parametrize("part", ["/auth/", "/v1/"])
+def test_nobody_else_is_given_the_login_or_the_token(swift_container, big, part):
+    with FaultyProxy(swift_container.server.port) as elsewhere:
+        away = Answer(302, {"Location": f"http://127.0.0.1:{elsewhere.port}/elsewhere"})
+        with (
+            FaultyProxy(
+                swift_container.server.port, lambda asked: away if part in asked.path else None
+            ) as proxy,
+            swift_container.at(proxy.port) as storage,
+        ):
+            for attempt in (
+                lambda: storage.put("a", big),
+                lambda: storage.stat("a"),
+                lambda: list(storage.list()),
+            ):
+                with pytest.raises(StorageFailed) as caught:
+                    attempt()
+                assert "302" in caught.value.message
+        assert elsewhere.asked == []
+    assert swift_container.contents() == {}
+
+
+@pytest.mark.parametrize("answer", [Answer(503), Answer(500), Answer(429, {"Retry-After": "0"})])
+def test_an_authentication_that_fails_for_a_moment(swift_container, big, answer):
+    with (
+        FaultyProxy(swift_container.server.port, every(2, answer)) as proxy,
+        swift_container.at(proxy.port) as storage,
+    ):
+        assert list(storage.list()) == []
+        proxy.rule = lambda _asked: answer if len(proxy.asked) < 8 else None
+        with swift_container.at(proxy.port) as other:
+            other.put("a", big)
+    assert swift_container.contents() == {"a": big.read_bytes()}
+
+
+def test_one_object_that_never_comes_does_not_keep_the_others_back(swift_container, big):
+    def hang(asked):
+        if asked.path.endswith("/poison"):
+            time.sleep(3)
+
+    with (
+        FaultyProxy(swift_container.server.port, hang) as proxy,
+        swift_container.at(proxy.port, 0.5) as storage,
+    ):
+        failed = []
+
+        def poison():
+            try:
+                storage.put("poison", big)
+            except StorageUnreachable as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=poison)
+        thread.start()
+        names = []
+        while thread.is_alive():
+            names.append(f"good/{len(names)}")
+            storage.put(names[-1], big)
+        storage.put("good/last", big)
+        assert len(failed) == 1
+    assert set(swift_container.contents()) >= {*names, "good/last"}

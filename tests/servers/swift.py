@@ -91,6 +91,10 @@ pipeline = catch_errors gatekeeper healthcheck cache listing_formats tempauth co
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+# A machine that is busy with other tests is slow, and not broken.
+conn_timeout = 20
+node_timeout = 60
+error_suppression_limit = 100000
 
 [filter:catch_errors]
 use = egg:swift#catch_errors
@@ -104,6 +108,10 @@ use = egg:swift#healthcheck
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = {host}:{memcached_port}
+connect_timeout = 20
+pool_timeout = 20
+io_timeout = 20
+error_suppression_limit = 100000
 
 [filter:listing_formats]
 use = egg:swift#listing_formats

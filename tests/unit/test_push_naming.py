@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypx.actions.push import naming
-from pypx.actions.push.wanted import ReadFile
+from pypx.actions.push.wanted import WantedFile
 from pypx.basemount.templates import STORAGE_TEMPLATES, Template, TreeTemplates
-from pypx.dicom.header import Header
 from pypx.errors import InvalidValue
 from pypx.storage.names import checked_name
 
@@ -31,18 +30,8 @@ VALUES = {
 }
 
 
-def _file(values: dict[str, str], variant: str = "") -> ReadFile:
-    header = Header(
-        values=values,
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
-        sop_instance_uid=values.get("SOPInstanceUID", "1.2.3"),
-        study_instance_uid="1.2",
-        series_instance_uid="1.2.1",
-        patient_id=values.get("PatientID", ""),
-        transfer_syntax="1.2.840.10008.1.2.1",
-        size=1,
-    )
-    return ReadFile(Path("a.dcm"), header, variant)
+def _file(values: dict[str, str], variant: str = "") -> WantedFile:
+    return WantedFile(Path("a.dcm"), "1.2.1.7", values, 1, variant)
 
 
 def test_the_names_by_default() -> None:

@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
 from pypx.basemount import rows, schema
-from pypx.basemount.records import HeldInstance
 from pypx.basemount.smdb import Catalogue, chunks
 
 # All of these raise CatalogueLocked, CatalogueDamaged or BasemountUnusable; what writes DiskFull as well.
 
 
-def instances_of_series(
-    catalogue: Catalogue, series_uids: Collection[str]
-) -> dict[str, tuple[HeldInstance, ...]]:
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A file in data/, as the catalogue has it.
+
+    Parameters
+    ----------
+    sop_uid, variant : str
+        What it is known by.
+    instance_number : str
+        InstanceNumber (0020,0013).
+    path : str
+        Below data/.
+    size : int
+        When it was packed, in bytes.
+    """
+
+    sop_uid: str
+    variant: str
+    instance_number: str
+    path: str
+    size: int
+
+
+def files_of_series(catalogue: Catalogue, series_uids: Collection[str]) -> dict[str, tuple[HeldFile, ...]]:
     """What is held of series, by SOP Instance UID and variant: nothing of a series that is not known."""
     table = schema.instance.c
-    found: dict[str, list[HeldInstance]] = {uid: [] for uid in series_uids}
+    columns = (table.SOPInstanceUID, table.variant, table.InstanceNumber, table.path, table.size)
+    found: dict[str, list[HeldFile]] = {uid: [] for uid in series_uids}
     with catalogue.database.reading() as connection:
         if connection is None:
             return dict.fromkeys(found, ())
         for chunk in chunks(found):
-            query = (
-                select(table.SeriesInstanceUID, table.SOPInstanceUID, table.variant, table.path, table.size)
-                .where(table.SeriesInstanceUID.in_(chunk))
-                .order_by(table.SOPInstanceUID, table.variant)
-            )
+            query = select(table.SeriesInstanceUID, *columns).where(table.SeriesInstanceUID.in_(chunk))
             for series_uid, *held in connection.execute(query):
-                found[series_uid].append(HeldInstance(*held))
-    return {uid: tuple(held) for uid, held in found.items()}
+                found[series_uid].append(HeldFile(*held))
+    # Not by the database: PostgreSQL sorts by its locale.
+    return {
+        uid: tuple(sorted(held, key=lambda one: (one.sop_uid, one.variant))) for uid, held in found.items()
+    }
 
 
 def folder_of_series(catalogue: Catalogue, target: str, series_uid: str) -> str | None:

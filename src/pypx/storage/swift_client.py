@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from pypx.errors import (
     StorageRefused,
     StorageUnreachable,
 )
-from pypx.storage import keystone
+from pypx.storage.authentication import authenticate
 from pypx.storage.retries import Patience, Retries
 from pypx.storage.swift_access import SwiftAccess
 
@@ -95,6 +96,7 @@ class SwiftClient:
         self._renewing = threading.Lock()
         self._url = self._token = ""
         self._has_answered = self._was_let_in = False
+        self._answered_at = 0.0
         self._given_up: PypxError | None = None
 
     def ask(self, what: str, request: Callable[[Session], _Answer]) -> _Answer:
@@ -116,6 +118,7 @@ class SwiftClient:
             When :meth:`close` was called meanwhile.
         """
         retry = 0
+        begun = time.monotonic()
         while True:
             if self._given_up:
                 raise self._given_up
@@ -125,25 +128,26 @@ class SwiftClient:
                 token = session.token
                 answer = request(session)
             except PypxError as error:
-                failure = _Failure(error, isinstance(error, ObjectCorrupt))
+                failure = _Failure(error, isinstance(error, ObjectCorrupt), isinstance(error, StorageRefused))
             except (client.ClientException, RequestException, HTTPError, OSError, ValueError) as error:
                 failure = self._failure(what, error)
             else:
                 self._has_answered = True
+                self._answered_at = time.monotonic()
                 return answer
             retry += 1
             self._drop_connection()
-            self._decide(failure, retry, token)
+            self._decide(failure, retry, token, begun)
 
-    def _decide(self, failure: _Failure, retry: int, token: str) -> None:
+    def _decide(self, failure: _Failure, retry: int, token: str, begun: float) -> None:
         """Return when it is time to try again; else raise what went wrong."""
         if failure.is_unauthorized and token:
             self._forget(token)
         # Where we have been let in before, a refusal is of an expired token, or a fault of the storage's.
         is_passing = failure.is_passing or (failure.is_unauthorized and self._was_let_in)
         if not is_passing or retry > self._retries.count or not self._is_there(failure.error):
-            if isinstance(failure.error, StorageUnreachable):
-                # Whoever asks next would wait just as long for the same.
+            if isinstance(failure.error, StorageUnreachable) and self._answered_at < begun:
+                # It has answered nobody all this while: whoever asks next would wait just as long.
                 self._given_up = failure.error
             raise failure.error
         if failure.is_unauthorized and retry == 1:
@@ -164,27 +168,22 @@ class SwiftClient:
             url, token = self._url, self._token
         connection: _Connection | None = getattr(self._own, "connection", None)
         if connection is None:
-            connection = client.http_connection(url, cacert=self._certificates, timeout=self._timeout)
+            connection = client.http_connection(
+                url, cacert=self.access.ca_certificates or None, timeout=self._timeout
+            )
+            # A token is not for whoever the storage, or somebody in between, points to.
+            connection[1].requests_args["allow_redirects"] = False
             self._own.connection = connection
             self._open.append(connection[1])
         return Session(url, token, connection)
 
-    @property
-    def _certificates(self) -> str | None:
-        return self.access.ca_certificates or None
-
     def _authenticate(self) -> tuple[str, str]:
         access = self.access
-        if access.auth_version == "1":
-            url, token = client.get_auth_1_0(
-                access.auth_url, access.user, access.key, cacert=self._certificates, timeout=self._timeout
-            )
-        else:
-            url, token = keystone.authenticate(access, self._timeout)
-        url = (access.storage_url or url or "").rstrip("/")
-        if not token or urlsplit(url).scheme not in ("http", "https"):
+        url, token = authenticate(access, self._timeout)
+        url = (access.storage_url or url).rstrip("/")
+        if urlsplit(url).scheme not in ("http", "https"):
             raise StorageFailed(f"{access.label} lets us in, but does not say where the objects are")
-        return url, str(token)
+        return url, token
 
     def _forget(self, token: str) -> None:
         """A token has expired; another thread may have seen that before."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pypx.actions.push import naming
-from pypx.actions.push.wanted import ReadFile
 from pypx.basemount.pushed import claim_folder, folder_of_series
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
@@ -21,6 +21,21 @@ logger = logging.getLogger("pypx.push")
 
 #: How many objects of a folder are looked into to see whose it is.
 _LOOKED_AT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of a series.
+
+    Parameters
+    ----------
+    name : str
+    is_new : bool
+        Whether nothing was in it a moment ago.
+    """
+
+    name: str
+    is_new: bool = False
 
 
 class Folders:
@@ -47,32 +62,31 @@ class Folders:
         """The storage and the place in it, as the catalogue has them."""
         return f"{self._storage.label}/{self._top}"
 
-    def of_series(self, series_uid: str, files: Iterable[ReadFile]) -> str:
+    def of_series(self, series_uid: str, values: Mapping[str, str]) -> Folder:
         """The folder of a series; decided at its first push and the same ever after.
 
         Parameters
         ----------
         series_uid : str
-        files : iterable of ReadFile
-            Some of it, at least one. Where they disagree, that with the lowest SOP Instance UID counts.
+        values : mapping of str to str
+            Keyword to text. Where its instances disagree, those of one of them, always the same.
         """
         known = folder_of_series(self._catalogue, self.target, series_uid)
         if known is not None:
-            return known
-        values = min(files, key=lambda file: (file.sop_uid, file.variant)).values
+            return Folder(known)
         for attempt in itertools.count():
-            folder = naming.folder_name(self._top, self._templates, values, series_uid, attempt)
-            if self._is_anothers(folder, series_uid):
-                logger.info("%s is the folder of another series", folder)
+            name = naming.folder_name(self._top, self._templates, values, series_uid, attempt)
+            found = list(itertools.islice(self._storage.list(f"{name}/"), _LOOKED_AT))
+            if self._are_anothers(found, series_uid):
+                logger.info("%s is the folder of another series", name)
                 continue
-            claimed = claim_folder(self._catalogue, self.target, series_uid, folder)
+            claimed = claim_folder(self._catalogue, self.target, series_uid, name)
             if claimed is not None:
-                return claimed
+                return Folder(claimed, is_new=claimed == name and not found)
         raise AssertionError  # the count has no end
 
-    def _is_anothers(self, folder: str, series_uid: str) -> bool:
+    def _are_anothers(self, found: Sequence[StoredObject], series_uid: str) -> bool:
         """Whether somebody whose catalogue is another one has put another series there."""
-        found = list(itertools.islice(self._storage.list(f"{folder}/"), _LOOKED_AT))
         for stored in found:
             held = self._series_of(stored)
             if held:

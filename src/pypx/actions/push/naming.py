@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from pypx.actions.push.wanted import ReadFile
+from pypx.actions.push.wanted import WantedFile
 from pypx.basemount.templates import COMPONENT_BYTES, TreeTemplates, distinct_component
 from pypx.errors import InvalidValue
 
@@ -66,7 +66,7 @@ def folder_name(
     return "/".join((top, *parts))
 
 
-def image_name(folder: str, templates: TreeTemplates, file: ReadFile) -> str:
+def image_name(folder: str, templates: TreeTemplates, file: WantedFile) -> str:
     """The name of a file in its series' folder; other content of the same UID has one of its own."""
     image = templates.image.component(file.values)
     longest = _longest_in(folder)

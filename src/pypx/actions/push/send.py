@@ -13,7 +13,7 @@ from pypx.actions.echo import echo
 from pypx.actions.parallel import side_by_side
 from pypx.actions.progress import Progress, Step
 from pypx.actions.push.result import FileState, FileVerdict, SeriesVerdict
-from pypx.actions.push.wanted import Contents, ReadFile, WantedSeries
+from pypx.actions.push.wanted import Contents, Keywords, WantedFile, WantedSeries
 from pypx.dcmtk import dcmsend, dimse
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dcmsend import Sent
@@ -49,7 +49,7 @@ _LATER = range(0xA700, 0xA800)
 class _Batch:
     """Files that go over one association."""
 
-    files: tuple[ReadFile, ...]
+    files: tuple[WantedFile, ...]
     decompress: bool = False
 
 
@@ -75,7 +75,7 @@ class Sender:
         self._progress = progress
         self._counting = threading.Lock()
         self._stored = self._total = 0
-        self._outcomes: dict[ReadFile, PypxError | None] = {}
+        self._outcomes: dict[WantedFile, PypxError | None] = {}
         self._was_there = False
         self._given_up: PypxError | None = None
 
@@ -86,7 +86,7 @@ class Sender:
 
     def send(self, wanted: Sequence[WantedSeries]) -> list[SeriesVerdict]:
         """Send series, all together; what goes wrong is in the verdicts."""
-        contents = [series.read(()) for series in wanted]
+        contents = [series.read(Keywords()) for series in wanted]
         files = [file for one in contents for file in one.files]
         self._total = len(files)
         self._progress(Step("Sending", 0, self._total))
@@ -106,7 +106,7 @@ class Sender:
 
     def _send(self, batches: Sequence[_Batch]) -> None:
         """Send batches; what the PACS does not take as it is, again in a form that every PACS takes."""
-        refused: list[ReadFile] = []
+        refused: list[WantedFile] = []
         work = [partial(self._send_batch, batch) for batch in batches]
         with closing(side_by_side(self._caller.processes, self._jobs, work)) as done:
             for batch, sending in done:
@@ -180,10 +180,8 @@ class Sender:
             error=contents.error,
         )
 
-    def _file_verdict(self, file: ReadFile) -> FileVerdict:
-        verdict = FileVerdict(
-            file.path, file.sop_uid, FileState.UPLOADED, file.sop_uid, size=file.header.size
-        )
+    def _file_verdict(self, file: WantedFile) -> FileVerdict:
+        verdict = FileVerdict(file.path, file.sop_uid, FileState.UPLOADED, file.sop_uid, size=file.size)
         error = self._outcomes[file]
         return replace(verdict, state=FileState.FAILED, error=error) if error else verdict
 
@@ -192,6 +190,6 @@ class _OutOfResources(RequestFailed):
     """The PACS may take it later."""
 
 
-def _together(files: Sequence[ReadFile]) -> Iterator[Sequence[ReadFile]]:
+def _together(files: Sequence[WantedFile]) -> Iterator[Sequence[WantedFile]]:
     for start in range(0, len(files), _TOGETHER):
         yield files[start : start + _TOGETHER]

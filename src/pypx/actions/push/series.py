@@ -13,7 +13,7 @@ from pypx.actions.push.folders import Folders
 from pypx.actions.push.naming import distinct_name, image_name
 from pypx.actions.push.result import FileState, FileVerdict, SeriesVerdict
 from pypx.actions.push.upload import Placed, upload
-from pypx.actions.push.wanted import Contents, ReadFile, WantedSeries
+from pypx.actions.push.wanted import Contents, Keywords, WantedFile, WantedSeries
 from pypx.actions.workers import Workers
 from pypx.basemount.templates import TreeTemplates
 from pypx.dicom.integrity import dataset_digest
@@ -55,6 +55,7 @@ class SeriesPusher:
         self._storage = storage
         self._folders = folders
         self._templates = templates
+        self._keywords = Keywords.of_templates(templates)
         self._uploads = uploads
         self._retries = retries
         self._patience = Patience()
@@ -70,7 +71,7 @@ class SeriesPusher:
 
     def push(self, series: WantedSeries) -> SeriesVerdict:
         """Push one series; what goes wrong is in the verdict."""
-        contents = series.read(self._templates.keywords)
+        contents = series.read(self._keywords)
         verdict = SeriesVerdict(
             series.study_uid,
             series.series_uid,
@@ -82,17 +83,19 @@ class SeriesPusher:
         if not contents.files:
             return verdict
         try:
-            folder = self._folders.of_series(series.series_uid, contents.files)
-            return self._push_files(replace(verdict, folder=folder), contents)
+            folder = self._folders.of_series(series.series_uid, contents.values)
+            listed = {} if folder.is_new else self._listed(folder.name)
+            return self._push_files(replace(verdict, folder=folder.name), contents, listed)
         except Interrupted:
             raise
         except PypxError as error:
             failed = tuple(_failed(file, "", error) for file in contents.files)
             return replace(verdict, files=(*failed, *contents.rejected), error=error)
 
-    def _push_files(self, verdict: SeriesVerdict, contents: Contents) -> SeriesVerdict:
+    def _push_files(
+        self, verdict: SeriesVerdict, contents: Contents, listed: Mapping[str, StoredObject]
+    ) -> SeriesVerdict:
         folder = verdict.folder
-        listed = self._listed(folder)
         names, twins = self._names(folder, contents.files)
         outcomes = self._upload(names.items(), listed)
         if any(isinstance(one, Placed) and one.state is FileState.UPLOADED for one in outcomes.values()):
@@ -101,7 +104,7 @@ class SeriesPusher:
             outcomes[file] = _as_twin(file, outcomes[twin])
         files = [_verdict(file, names.get(file, ""), outcomes[file]) for file in contents.files]
         there = {one.name for one in outcomes.values() if isinstance(one, Placed)}
-        others = sum(1 for name in listed if name not in there)
+        others = len(listed.keys() - there - set(names.values()))
         uids = {one.sop_uid for one in files if one.is_there}
         return replace(verdict, files=(*files, *contents.rejected), instances=len(uids) + others)
 
@@ -109,11 +112,11 @@ class SeriesPusher:
         return {stored.name: stored for stored in self._storage.list(f"{folder}/")}
 
     def _names(
-        self, folder: str, files: Sequence[ReadFile]
-    ) -> tuple[dict[ReadFile, str], dict[ReadFile, ReadFile]]:
+        self, folder: str, files: Sequence[WantedFile]
+    ) -> tuple[dict[WantedFile, str], dict[WantedFile, WantedFile]]:
         """Each file's name; and of those whose content another has too, which that is."""
-        taken: dict[str, ReadFile] = {}
-        twins: dict[ReadFile, ReadFile] = {}
+        taken: dict[str, WantedFile] = {}
+        twins: dict[WantedFile, WantedFile] = {}
         for file in files:
             name = image_name(folder, self._templates, file)
             digest = ""
@@ -128,15 +131,15 @@ class SeriesPusher:
         return {file: name for name, file in taken.items()}, twins
 
     def _upload(
-        self, wanted: Iterable[tuple[ReadFile, str]], listed: Mapping[str, StoredObject]
-    ) -> dict[ReadFile, Placed | PypxError]:
+        self, wanted: Iterable[tuple[WantedFile, str]], listed: Mapping[str, StoredObject]
+    ) -> dict[WantedFile, Placed | PypxError]:
         futures = {
             file: self._uploads.submit(partial(self._one, file, name, listed.get(name)))
             for file, name in wanted
         }
         return {file: future.result() for file, future in futures.items()}
 
-    def _one(self, file: ReadFile, name: str, found: StoredObject | None) -> Placed | PypxError:
+    def _one(self, file: WantedFile, name: str, found: StoredObject | None) -> Placed | PypxError:
         outcome: Placed | PypxError
         try:
             outcome = upload(self._storage, file, name, found)
@@ -144,13 +147,17 @@ class SeriesPusher:
             raise
         except PypxError as error:
             outcome = error
-        with self._counting:
-            self._done += 1
-            self._bytes += file.header.size
-            self._progress(Step("Pushing", self._done, self._total, self._bytes))
+        self._count(file.size)
         return outcome
 
-    def _verify(self, folder: str, outcomes: dict[ReadFile, Placed | PypxError]) -> dict[str, StoredObject]:
+    def _count(self, size: int) -> None:
+        with self._counting:
+            # What is sent once more is no further file.
+            self._done = min(self._done + 1, self._total)
+            self._bytes += size
+            self._progress(Step("Pushing", self._done, self._total, self._bytes))
+
+    def _verify(self, folder: str, outcomes: dict[WantedFile, Placed | PypxError]) -> dict[str, StoredObject]:
         """See that what was stored is there, and store again what is not; what the storage lists."""
         for attempt in range(self._retries.count + 1):
             if attempt:
@@ -179,17 +186,17 @@ class SeriesPusher:
         return found is not None and found.checksum == placed.checksum
 
 
-def _as_twin(file: ReadFile, of_twin: Placed | PypxError) -> Placed | PypxError:
+def _as_twin(file: WantedFile, of_twin: Placed | PypxError) -> Placed | PypxError:
     return (
         replace(of_twin, file=file, state=FileState.ALREADY_THERE) if isinstance(of_twin, Placed) else of_twin
     )
 
 
-def _verdict(file: ReadFile, name: str, outcome: Placed | PypxError) -> FileVerdict:
+def _verdict(file: WantedFile, name: str, outcome: Placed | PypxError) -> FileVerdict:
     if isinstance(outcome, PypxError):
         return _failed(file, name, outcome)
     return FileVerdict(file.path, outcome.name, outcome.state, file.sop_uid, outcome.size)
 
 
-def _failed(file: ReadFile, name: str, error: PypxError) -> FileVerdict:
-    return FileVerdict(file.path, name, FileState.FAILED, file.sop_uid, file.header.size, error)
+def _failed(file: WantedFile, name: str, error: PypxError) -> FileVerdict:
+    return FileVerdict(file.path, name, FileState.FAILED, file.sop_uid, file.size, error)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from pypx.actions.push.naming import distinct_name
 from pypx.actions.push.result import FileState
-from pypx.actions.push.wanted import ReadFile
+from pypx.actions.push.wanted import WantedFile
 from pypx.dicom.header import read_header
 from pypx.dicom.integrity import dataset_digest
 from pypx.errors import FileDamaged, NotDicom, ObjectCorrupt, ObjectExists
@@ -36,7 +36,7 @@ class Placed:
 
     Parameters
     ----------
-    file : ReadFile
+    file : WantedFile
     name : str
         Of its object.
     state : FileState
@@ -47,20 +47,20 @@ class Placed:
         That the storage must give for it.
     """
 
-    file: ReadFile
+    file: WantedFile
     name: str
     state: FileState
     size: int
     checksum: str
 
 
-def upload(storage: Storage, file: ReadFile, name: str, found: StoredObject | None) -> Placed:
+def upload(storage: Storage, file: WantedFile, name: str, found: StoredObject | None) -> Placed:
     """See that a file is in storage.
 
     Parameters
     ----------
     storage : Storage
-    file : ReadFile
+    file : WantedFile
     name : str
         What it is to be called.
     found : StoredObject or None
@@ -96,11 +96,11 @@ def upload(storage: Storage, file: ReadFile, name: str, found: StoredObject | No
     raise ObjectExists(f"{name!r} changes in storage while it is looked at")
 
 
-def _placed(file: ReadFile, state: FileState, stored: StoredObject) -> Placed:
+def _placed(file: WantedFile, state: FileState, stored: StoredObject) -> Placed:
     return Placed(file, stored.name, state, stored.size, stored.checksum)
 
 
-def compare(storage: Storage, file: ReadFile, found: StoredObject) -> Held:
+def compare(storage: Storage, file: WantedFile, found: StoredObject) -> Held:
     """What an object is, seen from a file that was to get its name."""
     with TemporaryDirectory(prefix="px-push-") as scratch:
         copy = Path(scratch) / "object"

@@ -9,41 +9,46 @@ from typing import Protocol
 
 from pypx.actions.push.result import FileState, FileVerdict
 from pypx.basemount.layout import Basemount
-from pypx.basemount.pushed import instances_of_series
-from pypx.basemount.records import HeldInstance
+from pypx.basemount.pushed import HeldFile, files_of_series
 from pypx.basemount.smdb import Catalogue
+from pypx.basemount.templates import TreeTemplates
 from pypx.dicom.header import Header, read_header
 from pypx.errors import FileDamaged, FileUnreadable, NotDicom, NothingFound, PypxError
 
-#: Of each file, whatever the templates need.
+#: Whatever the templates need.
 _ALWAYS = frozenset({"SeriesDescription"})
+
+#: What the catalogue says of each instance; a template that needs no more has no file read.
+_CATALOGUED = frozenset({"InstanceNumber", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ReadFile:
+class WantedFile:
     """A file that is to be pushed, and what names it.
 
     Parameters
     ----------
     path : pathlib.Path
-    header : Header
+    sop_uid : str
+        SOP Instance UID (0008,0018).
+    values : mapping of str to str
+        Keyword to text: what its own name is made of.
+    size : int
+        In bytes.
     variant : str
         What tells it from other content of the same SOP Instance UID, in the catalogue; else "".
     """
 
     path: Path
-    header: Header
+    sop_uid: str
+    values: Mapping[str, str]
+    size: int
     variant: str = ""
 
-    @property
-    def sop_uid(self) -> str:
-        return self.header.sop_instance_uid
-
-    @property
-    def values(self) -> Mapping[str, str]:
-        """The attributes that templates name it by."""
-        header = self.header
-        return {
+    @classmethod
+    def of_header(cls, path: Path, header: Header, variant: str = "") -> WantedFile:
+        """A file whose header has been read."""
+        values = {
             **header.values,
             "PatientID": header.patient_id,
             "SOPClassUID": header.sop_class_uid,
@@ -51,19 +56,58 @@ class ReadFile:
             "StudyInstanceUID": header.study_instance_uid,
             "SeriesInstanceUID": header.series_instance_uid,
         }
+        return cls(path, header.sop_instance_uid, values, header.size, variant)
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The files of a series: those that can be pushed, by SOP Instance UID, and those that cannot."""
+    """The files of a series.
 
-    files: tuple[ReadFile, ...] = ()
+    Parameters
+    ----------
+    files : tuple of WantedFile
+        Those that can be pushed, by SOP Instance UID.
+    values : mapping of str to str
+        Keyword to text, of the first of them: what the series' folder is named after.
+    rejected : tuple of FileVerdict
+        Those that cannot.
+    error : PypxError or None
+        Why there are none.
+    """
+
+    files: tuple[WantedFile, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
     rejected: tuple[FileVerdict, ...] = ()
     error: PypxError | None = None
 
     @property
     def description(self) -> str:
-        return self.files[0].header.values.get("SeriesDescription", "") if self.files else ""
+        return self.values.get("SeriesDescription", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """The attributes that names are made of.
+
+    Parameters
+    ----------
+    folder : frozenset of str
+        Of a series' folder.
+    image : frozenset of str
+        Of each file in it.
+    """
+
+    folder: frozenset[str] = frozenset()
+    image: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_templates(cls, templates: TreeTemplates) -> Keywords:
+        levels = (templates.root, templates.study, templates.series)
+        return cls(frozenset().union(*(level.keywords for level in levels)), templates.image.keywords)
+
+    @property
+    def all(self) -> frozenset[str]:
+        return self.folder | self.image | _ALWAYS
 
 
 class WantedSeries(Protocol):
@@ -78,23 +122,23 @@ class WantedSeries(Protocol):
     def __len__(self) -> int:
         """How many files there seem to be."""
 
-    def read(self, keywords: Collection[str]) -> Contents:
-        """Read what names its files."""
+    def read(self, keywords: Keywords) -> Contents:
+        """Find out what names its files."""
 
 
 @dataclass(frozen=True, slots=True)
 class CataloguedSeries:
-    """A series as the catalogue has it; its files are read when their turn comes."""
+    """A series as the catalogue has it; its files are looked at when their turn comes."""
 
     study_uid: str
     series_uid: str
     data: Path
-    held: tuple[HeldInstance, ...]
+    held: tuple[HeldFile, ...]
 
     def __len__(self) -> int:
         return len(self.held)
 
-    def read(self, keywords: Collection[str]) -> Contents:
+    def read(self, keywords: Keywords) -> Contents:
         if not self.held:
             return Contents(
                 error=NothingFound(
@@ -102,21 +146,37 @@ class CataloguedSeries:
                     "Retrieve it first, with px-move, or check the UID and --db.",
                 )
             )
-        read: list[ReadFile] = []
+        files: list[WantedFile] = []
         rejected: list[FileVerdict] = []
+        has_all = keywords.image <= _CATALOGUED
         for held in self.held:
             path = self.data / held.path
             try:
-                header = read_header(path, {*keywords, *_ALWAYS})
-                if header.series_instance_uid != self.series_uid:
-                    raise FileDamaged(
-                        f"{path} is of another series than the catalogue has it in",
-                        "Run px-smdb --action check.",
-                    )
-                read.append(ReadFile(path, header, held.variant))
+                # The first says what the folder is named after. What has another size than when it was packed
+                # may be damaged, or be another file.
+                if files and has_all and _size(path) == held.size:
+                    files.append(WantedFile(path, held.sop_uid, self._values(held), held.size, held.variant))
+                else:
+                    files.append(self._read(path, held, keywords))
             except (NotDicom, FileDamaged, FileUnreadable) as error:
                 rejected.append(_rejected(path, error, held.sop_uid))
-        return Contents(tuple(read), tuple(rejected))
+        return Contents(tuple(files), files[0].values if files else {}, tuple(rejected))
+
+    def _values(self, held: HeldFile) -> dict[str, str]:
+        return {
+            "InstanceNumber": held.instance_number,
+            "SOPInstanceUID": held.sop_uid,
+            "SeriesInstanceUID": self.series_uid,
+            "StudyInstanceUID": self.study_uid,
+        }
+
+    def _read(self, path: Path, held: HeldFile, keywords: Keywords) -> WantedFile:
+        header = read_header(path, keywords.all)
+        if (header.series_instance_uid, header.sop_instance_uid) != (self.series_uid, held.sop_uid):
+            raise FileDamaged(
+                f"{path} is another instance than the catalogue has there", "Run px-smdb --action check."
+            )
+        return WantedFile.of_header(path, header, held.variant)
 
 
 @dataclass(slots=True)
@@ -125,13 +185,14 @@ class GatheredSeries:
 
     study_uid: str
     series_uid: str
-    files: list[ReadFile] = field(default_factory=list)
+    files: list[WantedFile] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def read(self, keywords: Collection[str]) -> Contents:
-        return Contents(tuple(sorted(self.files, key=lambda file: (file.sop_uid, str(file.path)))))
+    def read(self, keywords: Keywords) -> Contents:
+        files = sorted(self.files, key=lambda file: (file.sop_uid, str(file.path)))
+        return Contents(tuple(files), files[0].values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +209,7 @@ def catalogued(
 ) -> tuple[CataloguedSeries, ...]:
     """Series by UID, each once and in this order, whether there is something of them or not."""
     uids = tuple(dict.fromkeys(series_uids))
-    held = instances_of_series(catalogue, uids)
+    held = files_of_series(catalogue, uids)
     records = catalogue.series_status(uids)
     return tuple(
         CataloguedSeries(records[uid].study_uid if uid in records else "", uid, basemount.data, held[uid])
@@ -171,8 +232,15 @@ def gathered(files: Iterable[Path], keywords: Collection[str]) -> Gathered:
         else:
             uid = header.series_instance_uid
             of_it = series.setdefault(uid, GatheredSeries(header.study_instance_uid, uid))
-            of_it.files.append(ReadFile(path, header))
+            of_it.files.append(WantedFile.of_header(path, header))
     return Gathered(tuple(series.values()), tuple(rejected), skipped)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be read ({error.strerror or error})") from error
 
 
 def _rejected(path: Path, error: PypxError, sop_uid: str = "") -> FileVerdict:

@@ -8,7 +8,6 @@ from pathlib import Path
 from pypx.actions.push.naming import folder_name, image_name, top_of
 from pypx.actions.push.wanted import GatheredSeries, gathered
 from pypx.actions.register.of_catalogue import Place, last_push
-from pypx.actions.register.of_push import values_of
 from pypx.actions.register.wanted import Wanted
 from pypx.basemount.history import events_of
 from pypx.basemount.records import Event
@@ -51,7 +50,7 @@ def of_local(
 
 def _wanted(series: GatheredSeries, pushed: Event | None, place: Place, templates: TreeTemplates) -> Wanted:
     first = min(series.files, key=lambda file: (file.sop_uid, str(file.path)))
-    values = values_of(first.header)
+    values = dict(first.values)
     if pushed:
         instances = len({file.sop_uid for file in series.files})
         return Wanted(

@@ -1,4 +1,7 @@
-"""Tokens from OpenStack's Keystone (Identity API v2.0 and v3), and where its catalogue says Swift is."""
+"""Tokens from Swift itself (auth v1) or from OpenStack's Keystone (Identity API v2.0 and v3).
+
+No redirection is followed: what a login goes to is what a person has named.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import requests
+from swiftclient import client
 
 from pypx.errors import StorageFailed, StorageRefused
 from pypx.storage.swift_access import SwiftAccess
@@ -14,12 +18,11 @@ _OBJECT_STORE = "object-store"
 
 
 def authenticate(access: SwiftAccess, timeout: tuple[float, float]) -> tuple[str, str]:
-    """Ask Keystone for a token.
+    """Ask for a token.
 
     Parameters
     ----------
     access : SwiftAccess
-        Of auth_version "2" or "3".
     timeout : (float, float)
         Seconds for the connection, and without a byte of the answer.
 
@@ -34,10 +37,28 @@ def authenticate(access: SwiftAccess, timeout: tuple[float, float]) -> tuple[str
         When login, key or project are wrong.
     StorageFailed
         When it answers anything else that is no token, or its catalogue does not have an object store.
-    requests.exceptions.RequestException
-        When there is no answer.
+    swiftclient.ClientException, requests.RequestException
+        When there is no answer, or one of something broken.
     """
-    return (_v2 if access.auth_version == "2" else _v3)(access, timeout)
+    return {"1": _v1, "2": _v2, "3": _v3}[access.auth_version](access, timeout)
+
+
+def _v1(access: SwiftAccess, timeout: tuple[float, float]) -> tuple[str, str]:
+    answer = requests.get(
+        access.auth_url,
+        headers={"X-Auth-User": access.user, "X-Auth-Key": access.key},
+        timeout=timeout,
+        verify=access.ca_certificates or True,
+        allow_redirects=False,
+    )
+    _check(access, answer)
+    url = answer.headers.get("X-Storage-Url", "")
+    token = answer.headers.get("X-Storage-Token") or answer.headers.get("X-Auth-Token", "")
+    if not url or not token:
+        raise StorageFailed(
+            f"{access.auth_url} does not answer as Swift does", 'Correct the address, or the field "auth".'
+        )
+    return url, token
 
 
 def _v2(access: SwiftAccess, timeout: tuple[float, float]) -> tuple[str, str]:
@@ -93,16 +114,25 @@ def _post(
         verify=access.ca_certificates or True,
         allow_redirects=False,
     )
-    if answer.status_code in (401, 403):
-        raise StorageRefused(
-            f"Keystone at {access.auth_url} does not let {access.label} in",
-            "Check login, key, project and domains of the storage's key.",
-        )
-    if answer.status_code >= 500 or answer.status_code == 429:
-        raise requests.exceptions.ConnectionError(f"Keystone answered {answer.status_code}")
-    if answer.status_code not in (200, 201):
-        raise StorageFailed(f"Keystone at {access.auth_url} answered {answer.status_code}")
+    _check(access, answer)
     return answer
+
+
+def _check(access: SwiftAccess, answer: requests.Response) -> None:
+    status = answer.status_code
+    if status in (401, 403):
+        keystone = "" if access.auth_version == "1" else ", project and domains"
+        raise StorageRefused(
+            f"{access.auth_url} does not let the login of {access.label} in",
+            f"Check login, key{keystone} of the storage.",
+        )
+    if status == 429 or status >= 500:
+        raise client.ClientException("authentication", http_status=status, http_reason=answer.reason)
+    if not 200 <= status < 300:
+        raise StorageFailed(
+            f"{access.auth_url} answers {status} when asked for a token",
+            "Correct the address of the storage.",
+        )
 
 
 def _chosen(access: SwiftAccess, endpoints: Iterable[tuple[str, str]]) -> str:

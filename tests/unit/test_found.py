@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from finds import plain_find
@@ -59,6 +59,7 @@ def finds(draw: st.DrawFn) -> Found:
     )
 
 
+@settings(deadline=None)
 @given(finds())
 def test_what_is_written_is_read_again(found: Found) -> None:
     again = from_json(json.loads(json.dumps(to_json(found))))
@@ -68,6 +69,7 @@ def test_what_is_written_is_read_again(found: Found) -> None:
     assert again.command == found.command
 
 
+@settings(deadline=None)
 @given(finds(), st.sampled_from([None, 2]))
 @example(Found(), None)
 @example(Found(), 2)
@@ -86,11 +88,13 @@ def is_find_or_refused(document: object) -> bool:
         return bool(refusal.message and refusal.hint)
 
 
+@settings(deadline=None)
 @given(_JSON)
 def test_any_json_is_a_find_or_refused(document: object) -> None:
     assert is_find_or_refused(document)
 
 
+@settings(deadline=None)
 @given(_ALMOST, _ALMOST)
 @example(None, {"status": "success", "data": [{"series": None}]})
 @example(None, {"status": "success", "data": [{"PatientID": {"value": ["a"]}}], "args": []})
@@ -124,6 +128,7 @@ def documents_of(read: Iterable[object]) -> list[object] | None:
         return None
 
 
+@settings(deadline=None)
 @given(st.text())
 @example("")
 @example("[" * 100_000)
@@ -139,6 +144,7 @@ def test_any_text_is_documents_or_refused(text: str) -> None:
     assert (at_once is None) == (line_by_line is None) or "}" in text
 
 
+@settings(deadline=None)
 @given(
     st.lists(_JSON, min_size=1, max_size=4),
     st.sampled_from([None, 2]),

@@ -1,6 +1,6 @@
 """What is kept of a PACS's answers, whatever their order, and what is said of the rest."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pypx.actions.answers import Sieve, looks_like_a_limit, said_count, some, unchecked_notes
@@ -55,6 +55,7 @@ _ANSWERS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_ANSWERS, st.randoms())
 def test_the_order_of_answers_decides_no_more_than_their_order(
     answers: list[dict[str, str]], random: object

@@ -107,6 +107,11 @@ def _letter_by_letter(text: str) -> str:
     return unicodedata.normalize("NFC", _without_accents(unicodedata.normalize("NFD", text.lower())))
 
 
+def _as_it_is(text: str) -> str:
+    """Without case; accents that are characters of their own (Unicode's decomposed form) count as such."""
+    return text.lower()
+
+
 def _folded(text: str) -> str:
     """As equal as Unicode can tell: ß is ss, a ligature its letters."""
     return _without_accents(unicodedata.normalize("NFKD", text.casefold()))
@@ -121,4 +126,4 @@ def _without_accents(decomposed: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
-_READINGS = (_letter_by_letter, _folded, _byte_by_byte)
+_READINGS = (_letter_by_letter, _as_it_is, _folded, _byte_by_byte)

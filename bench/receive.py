@@ -19,6 +19,7 @@ from bench.results import Row, Section, megabytes
 from demo.server import HOST, free_port
 from demo.studies import Study
 from listener import PxListen
+from pypx.dcmtk.binaries import Binaries
 
 _SENDERS = 2
 
@@ -87,10 +88,11 @@ class _Load:
 
     def send(self, port: int, finished: Callable[[], bool] = lambda: True) -> float:
         """Send all of it, and wait; the seconds that took."""
+        dcmsend = Binaries().path("dcmsend")
         begun = time.perf_counter()
         senders = [
             subprocess.Popen(
-                ["dcmsend", "--no-halt", "-aec", "CHRISLOCAL", HOST, str(port), "+sd", str(directory)],
+                [dcmsend, "--no-halt", "-aec", "CHRISLOCAL", HOST, str(port), "+sd", str(directory)],
                 env=ENVIRONMENT,
                 stdout=subprocess.DEVNULL,
             )
@@ -106,14 +108,18 @@ class _Load:
 def _storescp(directory: Path, *options: str) -> Iterator[int]:
     port = free_port()
     directory.mkdir()
+    echoscu = Binaries().path("echoscu")
     server = subprocess.Popen(
-        ["storescp", "--fork", "+xa", "+B", "-pdu", "131072", *options, "-od", str(directory), str(port)],
+        [
+            *(Binaries().path("storescp"), "--fork", "+xa", "+B", "-pdu", "131072", *options),
+            *("-od", str(directory), str(port)),
+        ],
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        while subprocess.run(["echoscu", HOST, str(port)], capture_output=True, check=False).returncode:
+        while subprocess.run([echoscu, HOST, str(port)], capture_output=True, check=False).returncode:
             time.sleep(0.02)
         yield port
     finally:

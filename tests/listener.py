@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from demo.server import ENVIRONMENT, HOST
+from servers.needs import require
 from tools import SCRIPTS, Ran, Running, run_tool
 
 _READY = re.compile(r"receives on port (\d+) ")
@@ -139,7 +140,10 @@ def start_sending(
     """The same, in the background."""
     return subprocess.Popen(
         # -R: only what is needed is proposed. -xf would need a file; the usual syntaxes do.
-        ["storescu", "-v", "-R", "-aet", aet, "-aec", aec, HOST, str(port), *map(str, files)],
+        [
+            *(require("storescu", "dcmtk"), "-v", "-R", "-aet", aet, "-aec", aec),
+            *(HOST, str(port), *map(str, files)),
+        ],
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

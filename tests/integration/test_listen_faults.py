@@ -129,6 +129,7 @@ def _association_request(file: Path) -> bytes:
     """What a real peer says first."""
     with socket.create_server((HOST, 0)) as server:
         sender = start_sending(server.getsockname()[1], [file])
+        server.settimeout(30)
         connection, _ = server.accept()
         with connection:
             request = connection.recv(65536)

@@ -19,6 +19,7 @@ from demo.server import ENVIRONMENT, free_port
 from demo.studies import Study
 from listener import PxListen, until
 from packed import assert_catalogue_is_exact, repack
+from servers.needs import require
 from servers.peers import SilentPeer
 from servers.retrieve_provider import RetrieveProvider
 from tools import Ran, Running, run_tool
@@ -175,13 +176,15 @@ def test_to_a_listener_on_this_basemount(pacs: Pacs, basemount: Path, tmp_path: 
 def test_to_another_node(pacs: Pacs, basemount: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    echoscu = require("echoscu", "dcmtk")
     other = subprocess.Popen(
-        ["storescp", "-aet", "CHRISLOCAL", "-od", elsewhere, str(pacs.receive_port)], env=ENVIRONMENT
+        [require("storescp", "dcmtk"), "-aet", "CHRISLOCAL", "-od", elsewhere, str(pacs.receive_port)],
+        env=ENVIRONMENT,
     )
     try:
         until(
             lambda: (
-                subprocess.run(["echoscu", "127.0.0.1", str(pacs.receive_port)], check=False).returncode == 0
+                subprocess.run([echoscu, "127.0.0.1", str(pacs.receive_port)], check=False).returncode == 0
             )
         )
         ran = _move(pacs, basemount, "--to", "CHRISLOCAL", uid=plain_study().uid)

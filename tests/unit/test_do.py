@@ -1,11 +1,12 @@
 """Verbs in order over studies and series: what is done, skipped and said."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from pypx.actions.do import Feedback, SeriesDone, do, parse_verb_options, parse_verbs
+from pypx.actions.do import Delay, Feedback, SeriesDone, do, parse_verb_options, parse_verbs
 from pypx.actions.found import Found, FoundSeries, FoundStudy
 from pypx.errors import ConnectionLost, PypxError, UsageError
 
@@ -26,10 +27,10 @@ class Recorded:
 
     name: str
     fails: Sequence[str] = ()
-    cannot_begin: Callable[[FoundStudy], PypxError | None] = lambda _study: None
+    cannot_begin: Callable[[Found], PypxError | None] = lambda _found: None
     asked: list[list[str]] = field(default_factory=list)
 
-    def run(self, of: FoundStudy) -> list[SeriesDone]:
+    def run(self, of: Found) -> list[SeriesDone]:
         if error := self.cannot_begin(of):
             raise error
         self.asked.append([series.uid for series in of.series])
@@ -47,7 +48,7 @@ class Recorded:
 def test_each_verb_is_done_over_everything_before_the_next() -> None:
     first, second = Recorded("retrieve"), Recorded("push")
     done = do(FOUND, [first, second])
-    assert first.asked == second.asked == [["1.1.1", "1.1.2"], ["1.2.1"]]
+    assert first.asked == second.asked == [["1.1.1", "1.1.2", "1.2.1"]]
     assert done.error is None
     assert done.to_json() == {
         "00-retrieve": {
@@ -63,16 +64,18 @@ def test_each_verb_is_done_over_everything_before_the_next() -> None:
 def test_a_series_that_failed_is_skipped_by_later_verbs_and_stops_no_other() -> None:
     first, second, third = Recorded("retrieve", ["1.1.1"]), Recorded("push"), Recorded("register")
     done = do(FOUND, [first, second, third])
-    assert second.asked == third.asked == [["1.1.2"], ["1.2.1"]]
+    assert second.asked == third.asked == [["1.1.2", "1.2.1"]]
     assert type(done.error) is ConnectionLost
     skipped = done.to_json()["02-register"]["study"][0]["1.1"][0]
     assert skipped == {"SeriesInstanceUID": "1.1.1", "state": "skipped: retrieve failed"}
 
 
 def test_a_verb_that_cannot_begin_failed_for_the_series_of_that_study_alone() -> None:
-    first = Recorded("push", cannot_begin=lambda of: ConnectionLost("gone") if of.uid == "1.1" else None)
+    first = Recorded(
+        "push", cannot_begin=lambda of: ConnectionLost("gone") if of.studies[0].uid == "1.1" else None
+    )
     second = Recorded("register")
-    done = do(FOUND, [first, second])
+    done = do(FOUND, [first, second], Feedback(lambda _verb, _study: None, lambda _series, _done: None))
     states = [one["state"] for one in done.to_json()["00-push"]["study"][0]["1.1"]]
     assert states == ["failed", "failed"]
     assert second.asked == [["1.2.1"]]
@@ -86,6 +89,31 @@ def test_whoever_follows_is_told_as_it_goes() -> None:
     )
     do(FOUND, [Recorded("retrieve")], feedback)
     assert told == ["retrieve 1.1", "1.1.1 retrieve", "1.1.2 retrieve", "retrieve 1.2", "1.2.1 retrieve"]
+
+
+def test_with_a_delay_series_come_one_by_one() -> None:
+    first, second = Recorded("retrieve"), Recorded("push")
+    begun = time.monotonic()
+    do(FOUND, [first, second], delay=Delay(fixed=0.05))
+    assert time.monotonic() - begun >= 0.15
+    assert first.asked == [["1.1.1"], ["1.1.2"], ["1.2.1"]]
+    assert second.asked == [["1.1.1", "1.1.2", "1.2.1"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("2.5", 2.5), (" 3 ", 3), ("dynamic:6", 2), ("dynamic", 12)]
+)
+def test_delays(text: str, seconds: float) -> None:
+    series = FoundSeries({"NumberOfSeriesRelatedInstances": "12"})
+    assert Delay.parse(text).seconds(series) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "-1", "nan", "inf", "1e9", "dynamic:", "dynamic:0", "dynamic:-1", "dynamic:x"]
+)
+def test_what_is_no_delay_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="intraSeriesRetrieveDelay"):
+        Delay.parse(text)
 
 
 def test_verbs() -> None:

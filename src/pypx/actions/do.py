@@ -5,7 +5,8 @@ What a verb does is handed in; here is only the order, what is skipped, and how 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -14,6 +15,10 @@ from pypx.errors import PypxError, UsageError
 
 #: The verbs, in the order in which they usually stand.
 VERBS = ("retrieve", "status", "report", "push", "register")
+
+
+#: Seconds: nobody means a pause of more than an hour.
+_LONGEST_DELAY = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +34,18 @@ class SeriesDone:
         The same in a few words, for a person.
     error : PypxError or None
         Why it failed.
+    is_new : bool
+        Whether there was something to do.
+    is_skipped : bool
+        Whether it was passed over, for an earlier verb's failure.
     """
 
     series_uid: str
     document: Mapping[str, Any]
     words: str
     error: PypxError | None = None
+    is_new: bool = True
+    is_skipped: bool = False
 
 
 class Verb(Protocol):
@@ -44,8 +55,8 @@ class Verb(Protocol):
     def name(self) -> str:
         """One of VERBS."""
 
-    def run(self, study: FoundStudy) -> Sequence[SeriesDone]:
-        """Do it for the series of a study, one result for each.
+    def run(self, found: Found) -> Sequence[SeriesDone]:
+        """Do it for all series of studies, one result for each.
 
         Raises
         ------
@@ -56,7 +67,7 @@ class Verb(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Who follows the work; each is called as it goes.
+    """Who follows the work, study by study; each is called as it goes.
 
     Parameters
     ----------
@@ -66,8 +77,53 @@ class Feedback:
         After it is done with a series.
     """
 
-    on_study: Callable[[str, FoundStudy], None] = lambda _verb, _study: None
-    on_series: Callable[[FoundSeries, SeriesDone], None] = lambda _series, _done: None
+    on_study: Callable[[str, FoundStudy], None]
+    on_series: Callable[[FoundSeries, SeriesDone], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """The pause after a series was retrieved, for a PACS that too many requests overwhelm.
+
+    Parameters
+    ----------
+    fixed : float
+        Seconds after each series.
+    images_a_second : int
+        Where this is not 0, the pause is a second for so many images of the series instead.
+    """
+
+    fixed: float = 0.0
+    images_a_second: int = 0
+
+    def seconds(self, series: FoundSeries) -> float:
+        """How long to wait after this series."""
+        return (series.instances or 0) / self.images_a_second if self.images_a_second else self.fixed
+
+    @classmethod
+    def parse(cls, text: str) -> Delay:
+        """Read "2.5" or "dynamic:6".
+
+        Raises
+        ------
+        UsageError
+        """
+        word, colon, number = text.strip().partition(":")
+        try:
+            if word == "dynamic":
+                delay = cls(images_a_second=int(number) if colon else 1)
+                is_valid = delay.images_a_second > 0
+            else:
+                delay = cls(fixed=float(text))
+                is_valid = 0 <= delay.fixed <= _LONGEST_DELAY
+        except ValueError:
+            is_valid = False
+        if not is_valid:
+            raise UsageError(
+                f"--intraSeriesRetrieveDelay {text!r} is not a delay",
+                "Give seconds, or dynamic:N for a second after each N images.",
+            )
+        return delay
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +177,9 @@ class Done:
         }
 
 
-def do(found: Found, verbs: Iterable[Verb], feedback: Feedback | None = None) -> Done:
+def do(
+    found: Found, verbs: Iterable[Verb], feedback: Feedback | None = None, delay: Delay | None = None
+) -> Done:
     """Do verbs in order, each over all studies and series.
 
     A verb that fails for one series does not stop the others; a later verb passes over that series.
@@ -131,39 +189,73 @@ def do(found: Found, verbs: Iterable[Verb], feedback: Feedback | None = None) ->
     found : Found
     verbs : iterable of Verb
     feedback : Feedback, optional
+        Without one, each verb gets all studies at once.
+    delay : Delay, optional
+        The pause after each series that is retrieved; without one, series come side by side.
     """
-    told = feedback or Feedback()
     failed: dict[str, str] = {}
-    all_done = []
-    for verb in verbs:
-        studies = []
-        for study in found.studies:
-            told.on_study(verb.name, study)
-            results = _over_study(verb, study, failed)
-            for series, done in zip(study.series, results, strict=True):
-                told.on_series(series, done)
-                if done.error and series.uid not in failed:
-                    failed[series.uid] = verb.name
-            studies.append((study.uid, results))
-        all_done.append(VerbDone(verb.name, tuple(studies)))
-    return Done(tuple(all_done))
+    return Done(tuple(_one_verb(found, verb, failed, feedback, delay) for verb in verbs))
 
 
-def _over_study(verb: Verb, study: FoundStudy, failed: Mapping[str, str]) -> tuple[SeriesDone, ...]:
-    """One result for each series, those among them that an earlier verb failed for."""
-    left = tuple(series for series in study.series if series.uid not in failed)
+def _one_verb(
+    found: Found, verb: Verb, failed: dict[str, str], feedback: Feedback | None, delay: Delay | None
+) -> VerbDone:
+    """Do one verb over all studies; what failed before, and with it, stands in ``failed``."""
     results: dict[str, SeriesDone] = {}
-    if left:
+    pause = delay if verb.name == "retrieve" else None
+    told: set[str] = set()
+    for part in _parts(found, by_study=feedback is not None, by_series=pause is not None):
+        if feedback and part[0].uid not in told:
+            told.add(part[0].uid)
+            feedback.on_study(verb.name, part[0])
+        results |= _over(verb, found, part, failed)
+        for series in (series for study in part for series in study.series):
+            done = results[series.uid]
+            if feedback:
+                feedback.on_series(series, done)
+            if done.error:
+                failed.setdefault(series.uid, verb.name)
+            if pause and done.is_new:
+                time.sleep(pause.seconds(series))
+    return VerbDone(
+        verb.name,
+        tuple((study.uid, tuple(results[one.uid] for one in study.series)) for study in found.studies),
+    )
+
+
+def _parts(found: Found, *, by_study: bool, by_series: bool) -> Iterator[tuple[FoundStudy, ...]]:
+    """The studies in the portions in which a verb gets them."""
+    if by_series:
+        yield from ((replace(study, series=(one,)),) for study in found.studies for one in study.series)
+    elif by_study:
+        yield from ((study,) for study in found.studies)
+    else:
+        yield found.studies
+
+
+def _over(
+    verb: Verb, found: Found, part: Sequence[FoundStudy], failed: Mapping[str, str]
+) -> dict[str, SeriesDone]:
+    """The result of each series, those among them that an earlier verb failed for."""
+    left = tuple(
+        replace(study, series=series)
+        for study in part
+        if (series := tuple(one for one in study.series if one.uid not in failed))
+    )
+    wanted = [series for study in left for series in study.series]
+    results: dict[str, SeriesDone] = {}
+    if wanted:
         try:
-            results = {done.series_uid: done for done in verb.run(replace(study, series=left))}
+            results = {done.series_uid: done for done in verb.run(replace(found, studies=left))}
         except PypxError as error:
-            results = {series.uid: _failed(series, error) for series in left}
-    return tuple(
-        _skipped(series, failed[series.uid])
+            results = {series.uid: _failed(series, error) for series in wanted}
+    return {
+        series.uid: _skipped(series, failed[series.uid])
         if series.uid in failed
         else results.get(series.uid) or _failed(series, PypxError("Nothing was said of this series"))
+        for study in part
         for series in study.series
-    )
+    }
 
 
 def _failed(series: FoundSeries, error: PypxError) -> SeriesDone:
@@ -173,7 +265,8 @@ def _failed(series: FoundSeries, error: PypxError) -> SeriesDone:
 
 def _skipped(series: FoundSeries, verb: str) -> SeriesDone:
     words = f"skipped: {verb} failed"
-    return SeriesDone(series.uid, {"SeriesInstanceUID": series.uid, "state": words}, words)
+    document = {"SeriesInstanceUID": series.uid, "state": words}
+    return SeriesDone(series.uid, document, words, is_new=False, is_skipped=True)
 
 
 def parse_verbs(text: str) -> tuple[str, ...]:

@@ -228,7 +228,7 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
         _typed(request, request.series_query(a_study)) if series else "",
         (series.returncode if series else 0) or studies.returncode,
         tuple(notes),
-        studies.error or (series.error if series else None),
+        error=studies.error or (series.error if series else None),
     )
 
 

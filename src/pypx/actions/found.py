@@ -80,8 +80,10 @@ class Found:
         Of the DCMTK program.
     notes : tuple of str
         What a reader should know: answers left out, results that seem capped.
+    then : mapping
+        What verbs did with it, as JSON; empty where none were asked for.
     error : PypxError or None
-        Why it failed, if it did.
+        Why it, or a verb, failed, if one did.
     """
 
     studies: tuple[FoundStudy, ...] = ()
@@ -91,7 +93,12 @@ class Found:
     series_command: str = ""
     returncode: int = 0
     notes: tuple[str, ...] = ()
+    then: Mapping[str, Any] = field(default_factory=dict)
     error: PypxError | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The find's JSON document."""
+        return to_json(self)
 
     @property
     def series(self) -> tuple[FoundSeries, ...]:
@@ -154,6 +161,8 @@ def _head(found: Found) -> dict[str, Any]:
 
 def _tail(found: Found) -> dict[str, Any]:
     tail: dict[str, Any] = {"notes": list(found.notes)} if found.notes else {}
+    if found.then:
+        tail["then"] = dict(found.then)
     return {**tail, "error": found.error.to_json()} if found.error else tail
 
 
@@ -193,8 +202,9 @@ def from_json(document: object) -> Found:
     """
     if not isinstance(document, dict) or "status" not in document:
         raise InvalidInput("This is JSON, but not that of px-find")
-    # A tool that failed early has no data to write.
-    if document["status"] == "error":
+    # A tool that failed early has no data to write. Verbs are begun once all is found: where one failed, the
+    # find did not.
+    if document["status"] == "error" and "then" not in document:
         told = document.get("error")
         message = told.get("message") if isinstance(told, dict) else None
         raise InvalidInput(

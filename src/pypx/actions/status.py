@@ -82,7 +82,7 @@ class Status:
         return document
 
     def _series_json(self, record: SeriesRecord) -> dict[str, Any]:
-        document = _series_json(record)
+        document = series_json(record)
         if record.series_uid in self.in_study:
             verdict = self.in_study[record.series_uid]
             document["inStudy"] = UNKNOWN if verdict is None else verdict
@@ -249,7 +249,8 @@ def _arrival(record: SeriesRecord) -> str:
     return "complete"
 
 
-def _series_json(record: SeriesRecord) -> dict[str, Any]:
+def series_json(record: SeriesRecord) -> dict[str, Any]:
+    """One member of "data" in the JSON of px-status."""
     return {
         "StudyInstanceUID": record.study_uid,
         "SeriesInstanceUID": record.series_uid,

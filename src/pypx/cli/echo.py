@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pypx.cli import edge, terminal
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.cli.types import Seconds
+
+if TYPE_CHECKING:
+    from pypx.actions.echo import Echo
 
 EXAMPLES = """
 px-echo pacs.example.org:ORTHANC:4242
@@ -30,12 +35,10 @@ px-echo pacs.example.org:ORTHANC:4242 --json | jq .data.seconds
     help="Seconds to wait for each answer.",
 )
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
-def command(verbosity: int | None, timeout: float, json: bool, **options: Any) -> None:
+def command(verbosity: int | None, json: bool, **options: Any) -> None:
     """Ask a PACS whether it is there and takes the AE titles (C-ECHO)."""
-    from pypx.actions.echo import echo
-
     terminal.show_log("px-echo", verbosity)
-    answered = echo(node_of(options), timeout, binaries_of(options))
+    answered = run(options, SHELL)
     if edge.output_is_json(json):
         edge.write_json(answered.to_json())
     else:
@@ -43,6 +46,13 @@ def command(verbosity: int | None, timeout: float, json: bool, **options: Any) -
         terminal.write_stdout(
             f"{node} answers to {node.calling_ae_title} in {answered.seconds * 1000:.0f} ms."
         )
+
+
+def run(options: Mapping[str, Any], _surroundings: Surroundings) -> Echo:
+    """Ask the PACS that the options name."""
+    from pypx.actions.echo import echo
+
+    return echo(node_of(options), options["timeout"], binaries_of(options))
 
 
 def main() -> NoReturn:

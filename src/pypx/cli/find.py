@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -11,14 +12,23 @@ from pypx.cli import edge, terminal
 from pypx.cli.imports import import_pydicom
 from pypx.cli.options import catalogue_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.cli.presentation import Presentation
 from pypx.cli.query import matching_of, query_options, returning_of
+from pypx.cli.surroundings import Surroundings
 from pypx.cli.types import Seconds
+from pypx.cli.verbs import chain_of, then_options, told
+from pypx.errors import UsageError
+
+if TYPE_CHECKING:
+    from pypx.actions.found import Found
 
 EXAMPLES = """
 px-find pacs.example.org:ORTHANC:4242 --PatientID 7654321
 px-find pacs.example.org:ORTHANC:4242 --PatientName 'M*ller^*' --StudyDate last-7-days
 px-find … --PatientID 7654321 --Modality MR | px-report
 px-find … --PatientID 7654321 | px-move --get
+px-find … --PatientID 7654321 --then retrieve,status --withFeedBack
+px-find … --PatientID 7654321 --then retrieve,push,register --swift local --CUBE local
 px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
 """
 
@@ -51,20 +61,36 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
     metavar="S",
     help="Seconds without an answer after which the PACS is taken as hung.",
 )
-@binary_options("findscu")
+@binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
 @catalogue_options
+@then_options
+@click.option("--move", "then", flag_value="retrieve", help="The same as --then retrieve.")
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Ask a PACS what it has: studies, and the series of each (C-FIND).
 
-    At a terminal the answer is a report; piped, or with --json, it is JSON for the other tools.
+    At a terminal the answer is a report; piped, or with --json, it is JSON for the other tools. With --then,
+    the series found are retrieved, pushed, registered and so on, without another command.
     """
     import_pydicom()
-    from pypx.actions.find import FindRequest, find
-    from pypx.actions.found import json_pieces
-    from pypx.cli.progress import progress_bar
-
     terminal.show_log("px-find", verbosity)
+    as_json = edge.output_is_json(json)
+    presentation = Presentation("px-find", as_json, options["withFeedBack"])
+    chain = chain_of(options, presentation.progress, presentation.report)
+    if chain.verbs and options["StudyOnly"]:
+        raise UsageError(
+            "--StudyOnly finds no series for --then to do anything with", "Leave one of them out."
+        )
+    found = run(options, Surroundings(lambda: None, presentation.progress))
+    if not as_json and not found.error and not found.studies:
+        sys.stderr.write("No study matches.\n")
+    return presentation.finish(found, chain, wait=options["waitForUserTerminate"])
+
+
+def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
+    """Ask the PACS that the options name."""
+    from pypx.actions.find import FindRequest, find
+
     request = FindRequest(
         node=node_of(options),
         matching=matching_of(options),
@@ -74,21 +100,10 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
         jobs=options["jobs"],
         timeout=options["timeout"],
         binaries=binaries_of(options),
-        arguments={name: value for name, value in options.items() if value not in (None, "", False, ())},
+        arguments=told(options),
     )
-    with progress_bar() as progress:
-        found = find(request, progress)
-    as_json = edge.output_is_json(json)
-    edge.write_json_pieces(lambda indent: json_pieces(found, indent), shown=as_json)
-    if not as_json and found.studies:
-        from pypx.cli.report import show_report
-
-        show_report([found])
-    elif not as_json and not found.error:
-        sys.stderr.write("No study matches.\n")
-    if found.error:
-        terminal.say("px-find", f"{found.error.message}. {found.error.hint}")
-    return 1 if found.error else 0
+    with surroundings.progress() as progress:
+        return find(request, progress)
 
 
 def main() -> NoReturn:

@@ -19,28 +19,46 @@ def take_json_arguments(context: click.Context, parameter: click.Parameter, text
         raise click.BadParameter(f"not JSON ({error}).", context, parameter) from error
     if not isinstance(members, dict):
         raise click.BadParameter('a JSON object is needed: {"option": value}.', context, parameter)
-    known = {
+    known = options_of(context.command)
+    for name in members:
+        if name not in known:
+            possibilities = [f"--{close}" for close in nearest(name, known)]
+            raise click.NoSuchOption(f"--{name}", possibilities=possibilities, ctx=context)
+    context.default_map = {**(context.default_map or {}), **as_typed(members, known)}
+
+
+def options_of(command: click.Command) -> dict[str, click.Option]:
+    """The options of a tool by each of their names, without dashes."""
+    return {
         name.lstrip("-"): option
-        for option in context.command.params
+        for option in command.params
         if isinstance(option, click.Option) and option.expose_value
         for name in option.opts
     }
-    defaults: dict[str, Any] = {}
+
+
+def as_typed(members: Mapping[str, Any], known: Mapping[str, click.Option]) -> dict[str, Any]:
+    """The values of a JSON object as a person would have typed them, by the names of parameters.
+
+    Raises
+    ------
+    click.BadParameter
+        When one is no value of an option.
+    """
+    typed: dict[str, Any] = {}
     for name, value in members.items():
-        option = known.get(name)
-        if option is None or option.name is None:
-            possibilities = [f"--{close}" for close in _nearest(name, known)]
-            raise click.NoSuchOption(f"--{name}", possibilities=possibilities, ctx=context)
-        if value is None:
+        option = known[name]
+        if value is None or option.name is None:
             continue
         try:
-            defaults[option.name] = _several(value) if option.multiple else _one(value, option.is_flag)
+            typed[option.name] = _several(value) if option.multiple else _one(value, option.is_flag)
         except TypeError as error:
-            raise click.BadParameter(f"{name} cannot be {json.dumps(value)}.", context, parameter) from error
-    context.default_map = {**(context.default_map or {}), **defaults}
+            raise click.BadParameter(f"{name} cannot be {json.dumps(value)}.", param=option) from error
+    return typed
 
 
-def _nearest(name: str, known: Mapping[str, object]) -> list[str]:
+def nearest(name: str, known: Mapping[str, object]) -> list[str]:
+    """The names that are spelled much like this one."""
     from difflib import get_close_matches
 
     by_lower = {candidate.lower(): candidate for candidate in known}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -11,13 +10,16 @@ import click
 from pypx.cli import edge, terminal
 from pypx.cli.options import catalogue_options, template_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.cli.types import Seconds
 from pypx.errors import NothingFound, UsageError
 from pypx.printable import printable
 
 if TYPE_CHECKING:
     from pypx.actions.found import Found
+    from pypx.actions.move import MoveRequest
     from pypx.actions.verdict import MoveResult
+    from pypx.basemount.layout import Basemount
     from pypx.dicom.node import Node
 
 EXAMPLES = """
@@ -85,17 +87,8 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     Without a UID, the JSON of px-find is read on standard input. Series that are here already are not asked
     for. The answer is a verdict for each series; the exit status is 0 only when all are complete.
     """
-    ways = [f"--{name}" for name in ("get", "receivePort", "to") if options[name]]
-    if not ways:
-        raise UsageError(
-            "How shall the images come?",
-            "Say --get (C-GET), --receivePort N (C-MOVE to this host, which the PACS must know), or --to AET"
-            " (C-MOVE to a px-listen).",
-        )
-    if len(ways) > 1:
-        raise UsageError(f"{' and '.join(ways)} exclude each other", "Keep one of them.")
     terminal.show_log("px-move", verbosity)
-    result = _move(options)
+    result = run(options, SHELL)
     if edge.output_is_json(json):
         edge.write_json(result.to_json())
     else:
@@ -105,17 +98,39 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     return 1 if result.error else 0
 
 
-def _move(options: Mapping[str, Any]) -> MoveResult:
-    from pypx.actions.move import MoveRequest, move
+def run(options: Mapping[str, Any], surroundings: Surroundings) -> MoveResult:
+    """Retrieve what the options name, or what was found before."""
+    from pypx.actions.move import move
+
+    if not ways(options):
+        raise UsageError(
+            "How shall the images come?",
+            "Say --get (C-GET), --receivePort N (C-MOVE to this host, which the PACS must know), or --to AET"
+            " (C-MOVE to a px-listen).",
+        )
+    request, basemount = move_request(options, surroundings)
+    with surroundings.progress() as progress:
+        return move(request, basemount, progress)
+
+
+def ways(options: Mapping[str, Any]) -> list[str]:
+    """The ways that the options name: one, or none."""
+    ways = [f"--{name}" for name in ("get", "receivePort", "to") if options[name]]
+    if len(ways) > 1:
+        raise UsageError(f"{' and '.join(ways)} exclude each other", "Keep one of them.")
+    return ways
+
+
+def move_request(options: Mapping[str, Any], surroundings: Surroundings) -> tuple[MoveRequest, Basemount]:
+    """What to retrieve, and where it goes."""
+    from pypx.actions.move import MoveRequest
     from pypx.actions.plan import wanted_series, whole_studies
     from pypx.cli.options import basemount_of, templates_of
-    from pypx.cli.progress import progress_bar
 
     templates, binaries = templates_of(options), binaries_of(options)
     # Told before a PACS is asked for anything.
     binaries.path("getscu" if options["get"] else "movescu")
-    founds, node = _asked_for(options)
-    inherited = founds[0].arguments
+    founds, node = _asked_for(options, surroundings)
     request = MoveRequest(
         node=node,
         wanted=wanted_series(founds),
@@ -129,8 +144,7 @@ def _move(options: Mapping[str, Any]) -> MoveResult:
         binaries=binaries,
         templates=templates,
     )
-    with progress_bar() as progress:
-        return move(request, basemount_of(options, inherited), progress)
+    return request, basemount_of(options, founds[0].arguments)
 
 
 def _destination(title: str | None) -> str:
@@ -142,20 +156,16 @@ def _destination(title: str | None) -> str:
     return title.strip()
 
 
-def _asked_for(options: Mapping[str, Any]) -> tuple[Sequence[Found], Node]:
-    """What to bring, and from where: looked up on the PACS by UID, else the find on standard input."""
-    from pypx.actions.found import from_json, read_documents
-
+def _asked_for(options: Mapping[str, Any], surroundings: Surroundings) -> tuple[Sequence[Found], Node]:
+    """What to bring, and from where: looked up on the PACS by UID, else what was found before."""
     names = ("StudyInstanceUID", "SeriesInstanceUID")
     if any(options[name] for name in names):
         node = node_of(options)
         return [_looked_up(node, {name: options[name] for name in names if options[name]}, options)], node
-    if sys.stdin.isatty():
-        raise UsageError(
-            "What shall be retrieved?",
-            "Give --StudyInstanceUID or --SeriesInstanceUID, or pipe px-find into px-move.",
-        )
-    founds = [from_json(document) for document in read_documents(sys.stdin.read())]
+    founds = surroundings.founds(
+        "What shall be retrieved?",
+        "Give --StudyInstanceUID or --SeriesInstanceUID, or pipe px-find into px-move.",
+    )
     nodes = {node_of(options, found.arguments) for found in founds}
     if len(nodes) > 1:
         raise UsageError("The finds are of different PACS", "Name one PACS, or retrieve them one by one.")

@@ -153,6 +153,12 @@ def templates_of(options: Mapping[str, Any], defaults: TreeTemplates | None = No
     return replace(defaults or TreeTemplates(), **parsed)
 
 
+def uids_of(options: Mapping[str, Any], name: str) -> list[str]:
+    """The UIDs of an option, each once; commas or backslashes stand between."""
+    parts = (part.strip() for part in (options.get(name) or "").replace("\\", ",").split(","))
+    return list(dict.fromkeys(part for part in parts if part))
+
+
 def _decorated(command: _Command, *decorators: _Decorator) -> _Command:
     for decorate in reversed(decorators):
         command = decorate(command)

@@ -86,6 +86,11 @@ def node_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None = No
     return Node(str(known["serverIP"]), port, str(known["aec"]), str(calling))
 
 
+def called_title_of(arguments: Mapping[str, Any]) -> str:
+    """The AE title of the PACS that a find asked, by the find's ``args``; "" where they do not say."""
+    return str(_named(arguments, arguments).get("aec") or "")
+
+
 def _named(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, Any]:
     """What these options say of a PACS: the key, the one word over it, and single options over both."""
     from pypx.dicom.node import Node

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,9 +17,11 @@ from pypx.cli.options import (
     files_options,
     storage_template_options,
     templates_of,
+    uids_of,
 )
-from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
+from pypx.cli.pacs import binaries_of, binary_options, called_title_of, node_of, pacs_options
 from pypx.cli.storage import names_storage, retry_options, storage_of, storage_options
+from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.errors import UsageError
 from pypx.printable import printable
 
@@ -84,7 +85,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     terminal.show_log("px-push", verbosity)
     if options["swiftPackEachDICOM"]:
         logger.info("--swiftPackEachDICOM changes nothing: each file is placed by what it says itself")
-    result = _push(options)
+    result = run(options, SHELL)
     if edge.output_is_json(json):
         edge.write_json(result.to_json())
     else:
@@ -94,22 +95,20 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     return 1 if result.error else 0
 
 
-def _push(options: Mapping[str, Any]) -> PushResult:
-    to_pacs = any(options[name] not in (None, "") for name in _PACS)
-    if to_pacs and names_storage(options):
-        raise UsageError("A storage and a PACS are named", "Push to one of them, then to the other.")
+def run(options: Mapping[str, Any], surroundings: Surroundings) -> PushResult:
+    """Push what the options name, or what was found before."""
+    to_pacs = _to_pacs(options)
     if to_pacs:
         node_of(options)  # what is wrong with it is said before anything is read
 
     from contextlib import ExitStack
 
     from pypx.actions.push import PushRequest, push, series_named
-    from pypx.cli.progress import progress_bar
     from pypx.storage.retries import Retries
 
-    named = {name: _uids(options[name]) for name in ("SeriesInstanceUID", "StudyInstanceUID")}
+    named = {name: uids_of(options, name) for name in ("SeriesInstanceUID", "StudyInstanceUID")}
     has_files = any(options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile"))
-    founds = () if has_files or any(named.values()) else _founds()
+    founds = () if has_files or any(named.values()) else _founds(surroundings)
     inherited = founds[0].arguments if founds else {}
     basemount = basemount_of(options, inherited)
     with ExitStack() as closing:
@@ -122,7 +121,28 @@ def _push(options: Mapping[str, Any]) -> PushResult:
             options["jobs"],
             Retries(options["retries"]),
         )
-        return push(request, basemount, closing.enter_context(progress_bar()))
+        return push(request, basemount, closing.enter_context(surroundings.progress()))
+
+
+def check(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> None:
+    """Raise what is wrong with where it shall go.
+
+    Raises
+    ------
+    UsageError
+    """
+    from contextlib import ExitStack
+
+    with ExitStack() as closing:
+        _target(options, inherited, closing, to_pacs=_to_pacs(options))
+
+
+def _to_pacs(options: Mapping[str, Any]) -> bool:
+    """Whether it goes to a PACS, and not to a storage."""
+    to_pacs = any(options[name] not in (None, "") for name in _PACS)
+    if to_pacs and names_storage(options):
+        raise UsageError("A storage and a PACS are named", "Push to one of them, then to the other.")
+    return to_pacs
 
 
 def _target(
@@ -137,7 +157,7 @@ def _target(
     templates = templates_of(options, STORAGE_TEMPLATES)
     storage = closing.enter_context(storage_of(options, inherited))
     pacs_name = (
-        options["swiftServicesPACS"] or inherited.get("swiftServicesPACS") or inherited.get("aec") or ""
+        options["swiftServicesPACS"] or inherited.get("swiftServicesPACS") or called_title_of(inherited)
     )
     if not pacs_name:
         raise UsageError(
@@ -147,20 +167,11 @@ def _target(
     return StorageTarget(storage, str(pacs_name), templates)
 
 
-def _uids(text: str | None) -> list[str]:
-    parts = (part.strip() for part in (text or "").replace("\\", ",").split(","))
-    return list(dict.fromkeys(part for part in parts if part))
-
-
-def _founds() -> Sequence[Found]:
-    from pypx.actions.found import from_json, read_documents
-
-    if sys.stdin.isatty():
-        raise UsageError(
-            "What shall be pushed?",
-            "Give --SeriesInstanceUID, --StudyInstanceUID or --xcrdir, or pipe px-find into px-push.",
-        )
-    return [from_json(document) for document in read_documents(sys.stdin.read())]
+def _founds(surroundings: Surroundings) -> Sequence[Found]:
+    return surroundings.founds(
+        "What shall be pushed?",
+        "Give --SeriesInstanceUID, --StudyInstanceUID or --xcrdir, or pipe px-find into px-push.",
+    )
 
 
 def _show(result: PushResult) -> None:

@@ -16,9 +16,11 @@ from pypx.cli.options import (
     files_options,
     storage_template_options,
     templates_of,
+    uids_of,
 )
 from pypx.cli.secret import secret_of
 from pypx.cli.storage import names_storage, retry_options, storage_of, storage_options
+from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.errors import FileUnreadable, InvalidInput, UsageError
 from pypx.printable import printable
 
@@ -96,7 +98,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     exit status is 0 only when all are registered.
     """
     terminal.show_log("px-register", verbosity)
-    result = _register(options)
+    result = run(options, SHELL)
     if edge.output_is_json(json):
         edge.write_json(result.to_json())
     else:
@@ -106,29 +108,23 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     return 1 if result.error else 0
 
 
-def _register(options: Mapping[str, Any]) -> RegisterResult:
+def run(options: Mapping[str, Any], surroundings: Surroundings) -> RegisterResult:
+    """Register what the options name, or what was pushed or found before."""
     given = [names for names in _SOURCES if any(options[name] for name in names)]
     if len(given) > 1:
         said = " and ".join(f"--{name}" for names in given for name in names if options[name])
         raise UsageError(f"{said} both say what shall be registered", "Keep one of them.")
-    if not given and sys.stdin.isatty():
-        raise UsageError(
-            "What shall be registered?",
-            "Pipe px-push into px-register, or give --SeriesInstanceUID, --StudyInstanceUID or --xcrdir.",
-        )
-
     from contextlib import ExitStack
 
     from pypx.actions.register import RegisterRequest, register
     from pypx.actions.register.of_catalogue import Place
     from pypx.actions.register.wanted import only_as
-    from pypx.cli.progress import progress_bar
     from pypx.cube.fields import check_pacs_name
 
     pacs_name = options["swiftServicesPACS"] or ""
     if pacs_name:
         check_pacs_name(pacs_name)
-    documents = _documents(options, given[0] if given else ())
+    documents = _documents(options, given[0] if given else (), surroundings)
     inherited = _inherited(documents)
     basemount = basemount_of(options, inherited)
     address = _address(options, inherited, basemount)
@@ -139,16 +135,31 @@ def _register(options: Mapping[str, Any]) -> RegisterResult:
         request = RegisterRequest(
             address, wanted, storage, options["jobs"], options["timeout"], options["retries"]
         )
-        return register(request, basemount, closing.enter_context(progress_bar()))
+        return register(request, basemount, closing.enter_context(surroundings.progress()))
 
 
-def _documents(options: Mapping[str, Any], given: Sequence[str]) -> list[Any]:
+def check(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> None:
+    """Raise what is wrong with where it shall be registered.
+
+    Raises
+    ------
+    UsageError
+    """
+    _address(options, inherited, basemount_of(options, inherited))
+
+
+def _documents(options: Mapping[str, Any], given: Sequence[str], surroundings: Surroundings) -> Sequence[Any]:
     """The JSON that says what is to be registered, if any does."""
     from pypx.actions.found import read_documents
 
     if "upstream" in given:
         return list(read_documents(options["upstream"] or _text_of(options["upstreamFile"])))
-    return [] if given else list(read_documents(sys.stdin.read()))
+    if given:
+        return ()
+    return surroundings.given(
+        "What shall be registered?",
+        "Pipe px-push into px-register, or give --SeriesInstanceUID, --StudyInstanceUID or --xcrdir.",
+    )
 
 
 def _text_of(file: str) -> str:
@@ -205,14 +216,9 @@ def _wanted(
         if any(options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile")):
             templates = templates_of(options, STORAGE_TEMPLATES)
             return of_local(catalogue, files_of(options).files(), place, templates)
-        named = [_uids(options[name]) for name in ("SeriesInstanceUID", "StudyInstanceUID")]
+        named = [uids_of(options, name) for name in ("SeriesInstanceUID", "StudyInstanceUID")]
         founds = [from_json(document) for document in documents]
         return of_catalogue(catalogue, series_named(basemount, named[0], named[1], founds), place)
-
-
-def _uids(text: str | None) -> list[str]:
-    parts = (part.strip() for part in (text or "").replace("\\", ",").split(","))
-    return list(dict.fromkeys(part for part in parts if part))
 
 
 def _listed(options: Mapping[str, Any], name: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from pypx.actions.progress import ignore_progress
 from pypx.cli import edge, terminal
 from pypx.cli.options import (
     basemount_of,
@@ -21,6 +22,7 @@ from pypx.cli.options import (
     template_options,
     templates_of,
 )
+from pypx.cli.surroundings import SHELL, Surroundings
 
 if TYPE_CHECKING:
     from pypx.actions.progress import Progress
@@ -60,40 +62,15 @@ px-repack --xcrdir /media/cdrom --recursive --json | jq .summary
     help="Processes that read files.  [default: 2 once there are many files, where there are 2 processors]",
 )
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
-def command(verbosity: int | None, json: bool, cleanup: bool, jobs: int | None, **options: Any) -> int:
+def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Put DICOM files into the tree of images, under names a person can read, and tell the catalogue.
 
     What is not DICOM is left out. What is there already is not stored twice. Damaged files are kept in
     BASEMOUNT/quarantine, each with the reason beside it. The files themselves stay where and as they are,
     unless --cleanup is given.
     """
-    from pypx.actions.repack import Fate, Source, pack
-    from pypx.basemount.smdb import Catalogue
-    from pypx.cli.progress import progress_bar
-
     terminal.show_log("px-repack", verbosity)
-    templates = templates_of(options)
-    basemount = basemount_of(options)
-    ours = (basemount.data, basemount.log, basemount.incoming, basemount.quarantine, basemount.services)
-    with _sources(options) as sources:
-        files = sources.files(leaving_out=ours)
-        basemount.prepare()
-        with Catalogue.open(basemount) as catalogue, progress_bar() as progress:
-            # Worth a look at the names beforehand only where somebody watches.
-            is_watched = sys.stderr.isatty() and not sources.is_list
-            total = _count(sources.files(leaving_out=ours), progress) if is_watched else None
-            result = pack(
-                files,
-                basemount,
-                catalogue,
-                templates,
-                source=Source.TAKE if cleanup else Source.KEEP,
-                # With --cleanup, an earlier run over the same list has removed what is safe.
-                missing=Fate.FAILED if sources.is_list and not cleanup else Fate.SKIPPED,
-                jobs=jobs,
-                progress=progress,
-                total=total,
-            )
+    result = run(options, SHELL)
     if edge.output_is_json(json):
         edge.write_json(result.to_json())
     else:
@@ -101,6 +78,36 @@ def command(verbosity: int | None, json: bool, cleanup: bool, jobs: int | None, 
     if result.error:
         terminal.say("px-repack", f"{result.error.message}. {result.error.hint}")
     return 0 if result.ok else 1
+
+
+def run(options: Mapping[str, Any], surroundings: Surroundings) -> RepackResult:
+    """Pack the files that the options name."""
+    from pypx.actions.repack import Fate, Source, pack
+    from pypx.basemount.smdb import Catalogue
+
+    cleanup = options["cleanup"]
+    templates = templates_of(options)
+    basemount = basemount_of(options)
+    ours = (basemount.data, basemount.log, basemount.incoming, basemount.quarantine, basemount.services)
+    with _sources(options) as sources:
+        files = sources.files(leaving_out=ours)
+        basemount.prepare()
+        with Catalogue.open(basemount) as catalogue, surroundings.progress() as progress:
+            # Worth a look at the names beforehand only where somebody watches.
+            is_watched = progress is not ignore_progress and not sources.is_list
+            total = _count(sources.files(leaving_out=ours), progress) if is_watched else None
+            return pack(
+                files,
+                basemount,
+                catalogue,
+                templates,
+                source=Source.TAKE if cleanup else Source.KEEP,
+                # With --cleanup, an earlier run over the same list has removed what is safe.
+                missing=Fate.FAILED if sources.is_list and not cleanup else Fate.SKIPPED,
+                jobs=options["jobs"],
+                progress=progress,
+                total=total,
+            )
 
 
 def _count(files: Iterable[Path], progress: Progress) -> int:

@@ -129,14 +129,16 @@ def command(verbosity: int | None, **options: Any) -> int:
     _say_what_means_nothing(options, form)
     with _input(options) as lines:
         text, failures = _rendered(form, read_stream(lines), options)
-    _write(text)
+    _write(text, sys.stdout)
     for failure in failures:
         terminal.say("px-report", f"{failure.message}. {failure.hint}")
     return 1 if failures else 0
 
 
-def show_report(founds: Sequence[Found], asked: Asked | None = None, theme: str = "") -> None:
-    """Write the tabular report of finds to stdout, as wide as the terminal and in its colours.
+def show_report(
+    founds: Sequence[Found], asked: Asked | None = None, theme: str = "", output: TextIO | None = None
+) -> None:
+    """Write the tabular report of finds, as wide as the terminal and in its colours.
 
     Parameters
     ----------
@@ -146,6 +148,8 @@ def show_report(founds: Sequence[Found], asked: Asked | None = None, theme: str 
         The attributes to show.
     theme : str
         "dark", "light", or "" for a terminal that may be either.
+    output : text file, optional
+        Where to, if not to stdout.
 
     Raises
     ------
@@ -158,7 +162,21 @@ def show_report(founds: Sequence[Found], asked: Asked | None = None, theme: str 
 
     reported = gather(founds)
     layout = for_report(asked or Asked(), reported)
-    _write(_drawn(tabular(reported, layout, _width()), theme))
+    output = output or sys.stdout
+    _write(_drawn(tabular(reported, layout, _width(output)), theme, output), output)
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raise what is wrong with what the options ask to see.
+
+    Raises
+    ------
+    UsageError
+    """
+    from pypx.actions.report.layout import for_report
+    from pypx.actions.report.studies import gather
+
+    for_report(asked_of(options), gather([]))
 
 
 def _form(options: Mapping[str, Any]) -> Form:
@@ -219,7 +237,7 @@ def _rendered(
     from pypx.actions.report.studies import read
 
     dialect = _dialect(options) if form == "csv" else None
-    asked = _asked(options)
+    asked = asked_of(options)
     reported = read(documents)
     layout = for_report(asked, reported)
     if dialect:
@@ -234,20 +252,20 @@ def _rendered(
         from pypx.actions.report.raw_text import raw_text
 
         return (f"{line}\n" for line in raw_text(reported, layout)), reported.failures
-    return _drawn(_lines(form, reported, layout), options["colorize"]), reported.failures
+    return _drawn(_lines(form, reported, layout), options["colorize"], sys.stdout), reported.failures
 
 
 def _lines(form: Form, reported: Reported, layout: Layout) -> Iterator[Line]:
     if form == "tree":
         from pypx.actions.report.tree import tree
 
-        return tree(reported, layout, _width())
+        return tree(reported, layout, _width(sys.stdout))
     from pypx.actions.report.tabular import tabular
 
-    return tabular(reported, layout, _width())
+    return tabular(reported, layout, _width(sys.stdout))
 
 
-def _asked(options: Mapping[str, Any]) -> Asked:
+def asked_of(options: Mapping[str, Any]) -> Asked:
     """What the options ask to see; the layout as a whole gives way to the lists."""
     from pypx.actions.report.layout import Asked, from_json, tag_list
 
@@ -273,16 +291,16 @@ def _dialect(options: Mapping[str, Any]) -> Dialect:
     )
 
 
-def _width() -> int | None:
+def _width(output: TextIO) -> int | None:
     """Of the terminal; None where a program reads."""
-    return max(shutil.get_terminal_size().columns, _LEAST_WIDTH) if sys.stdout.isatty() else None
+    return max(shutil.get_terminal_size().columns, _LEAST_WIDTH) if output.isatty() else None
 
 
-def _drawn(lines: Iterable[Line], theme: str) -> Iterator[str]:
+def _drawn(lines: Iterable[Line], theme: str, output: TextIO) -> Iterator[str]:
     from pypx.cli.painting import drawable, painted, unpainted
 
-    texts = painted(lines, theme) if terminal.wants_colour(sys.stdout) else unpainted(lines)
-    return (drawable(text, sys.stdout.encoding) + "\n" for text in texts)
+    texts = painted(lines, theme) if terminal.wants_colour(output) else unpainted(lines)
+    return (drawable(text, output.encoding) + "\n" for text in texts)
 
 
 def _spelled_out(pieces: Iterable[str]) -> Iterable[str]:
@@ -290,11 +308,11 @@ def _spelled_out(pieces: Iterable[str]) -> Iterable[str]:
     return map(printable_text, pieces) if sys.stdout.isatty() else pieces
 
 
-def _write(pieces: Iterable[str]) -> None:
-    terminal.accept_any_character(sys.stdout)
+def _write(pieces: Iterable[str], output: TextIO) -> None:
+    terminal.accept_any_character(output)
     for piece in pieces:
-        sys.stdout.write(piece)
-    sys.stdout.flush()
+        output.write(piece)
+    output.flush()
 
 
 def main() -> NoReturn:

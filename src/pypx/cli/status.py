@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
-from pypx.cli.options import basemount_of, catalogue_options
+from pypx.cli.options import basemount_of, catalogue_options, uids_of
+from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pypx.actions.found import Found
     from pypx.actions.status import Status
 
 logger = logging.getLogger("pypx.status")
@@ -54,7 +56,7 @@ def command(verbosity: int | None, json: bool, watch: bool, **options: Any) -> i
     """
     terminal.show_log("px-status", verbosity)
     as_json = edge.output_is_json(json)
-    with _asking(options, awaiting=watch) as ask:
+    with _asking(options, SHELL, awaiting=watch) as ask:
         if not watch:
             status = ask()
         elif as_json:
@@ -70,10 +72,18 @@ def command(verbosity: int | None, json: bool, watch: bool, **options: Any) -> i
     return 1 if status.error else 0
 
 
+def run(options: Mapping[str, Any], surroundings: Surroundings) -> Status:
+    """The status of what the options name, or of what was found before."""
+    with _asking(options, surroundings, awaiting=False) as ask:
+        return ask()
+
+
 @contextmanager
-def _asking(options: Mapping[str, Any], awaiting: bool) -> Iterator[Callable[[], Status]]:
+def _asking(
+    options: Mapping[str, Any], surroundings: Surroundings, awaiting: bool
+) -> Iterator[Callable[[], Status]]:
     """What gives the status of what the options ask for, as often as it is called."""
-    studies, series = _uids(options["StudyInstanceUID"]), _uids(options["SeriesInstanceUID"])
+    studies, series = uids_of(options, "StudyInstanceUID"), uids_of(options, "SeriesInstanceUID")
     verify = bool(options["verifySeriesInStudy"])
     if verify and series and not studies:
         raise UsageError(
@@ -83,7 +93,7 @@ def _asking(options: Mapping[str, Any], awaiting: bool) -> Iterator[Callable[[],
     from pypx.actions.status import status_of_found, status_of_series, status_of_studies
     from pypx.basemount.smdb import Catalogue
 
-    founds = [] if studies or series else _founds()
+    founds = [] if studies or series else _founds(surroundings)
     inherited = founds[0].arguments if founds else None
     with Catalogue.open(basemount_of(options, inherited)) as catalogue:
 
@@ -137,20 +147,11 @@ def _telling(ask: Callable[[], Status]) -> Callable[[], Status]:
     return asked
 
 
-def _uids(text: str | None) -> list[str]:
-    parts = (part.strip() for part in (text or "").replace("\\", ",").split(","))
-    return list(dict.fromkeys(part for part in parts if part))
-
-
-def _founds() -> list[Any]:
-    from pypx.actions.found import from_json, read_documents
-
-    if sys.stdin.isatty():
-        raise UsageError(
-            "The status of what?",
-            "Give --StudyInstanceUID or --SeriesInstanceUID, or pipe px-find into px-status.",
-        )
-    return [from_json(document) for document in read_documents(sys.stdin.read())]
+def _founds(surroundings: Surroundings) -> list[Found]:
+    return surroundings.founds(
+        "The status of what?",
+        "Give --StudyInstanceUID or --SeriesInstanceUID, or pipe px-find into px-status.",
+    )
 
 
 def show_status(status: Status) -> None:

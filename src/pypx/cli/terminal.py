@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import logging
@@ -82,11 +83,14 @@ def accept_any_character(stream: TextIO) -> None:
 
 def say(tool: str, text: str) -> None:
     """One sentence on stderr, with the tool's name before it."""
-    try:
-        sys.stderr.write(f"{tool}: {printable(text)}\n")
+    write_stderr(f"{tool}: {text}")
+
+
+def write_stderr(line: str) -> None:
+    """One line on stderr, which nobody may be listening to."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{printable(line)}\n")
         sys.stderr.flush()
-    except OSError:
-        pass  # nobody listens
 
 
 def wants_colour(stream: TextIO) -> bool:

@@ -1,0 +1,115 @@
+"""px-do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from pypx.cli import edge, terminal
+from pypx.cli.options import catalogue_options
+from pypx.cli.pacs import binary_options, node_of, pacs_options
+from pypx.cli.presentation import Presentation
+from pypx.cli.surroundings import SHELL, Surroundings
+from pypx.cli.verbs import chain_of, then_options, told
+from pypx.errors import FileUnreadable, InvalidInput, UsageError
+
+if TYPE_CHECKING:
+    from pypx.actions.found import Found
+
+EXAMPLES = """
+px-find … --PatientID 7654321 | px-do --then retrieve,status
+px-find … --PatientID 7654321 > found.json; px-do --reportDataFile found.json --then retrieve,status
+px-do --reportDataFile found.json --then retrieve,push,register --swift local --CUBE local --withFeedBack
+px-do --reportDataFile found.json --then retrieve,push --thenArgs '{"jobs": 4};{"swift": "local"}'
+"""
+
+_PACS = ("pacs", "PACS", "aet", "aec", "serverIP", "serverPort")
+
+
+@click.command("px-do", cls=edge.Tool, examples=EXAMPLES)
+@pacs_options
+@click.option(
+    "--reportData",
+    "reportData",
+    metavar="JSON",
+    help="The JSON of px-find, in place of standard input.",
+)
+@click.option(
+    "--reportDataFile",
+    "reportDataFile",
+    metavar="FILE",
+    help="A file with the JSON of px-find, in place of standard input.",
+)
+@then_options
+@binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
+@catalogue_options
+@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+def command(verbosity: int | None, json: bool, **options: Any) -> int:
+    """Do with what px-find found what its --then would do: retrieve, status, report, push, register.
+
+    The JSON of px-find is read on standard input. PACS, catalogue, storage and CUBE are those that px-find
+    was given, unless options here say otherwise. The answer is that JSON with what was done to each series;
+    the exit status is 0 only when all was done.
+    """
+    terminal.show_log("px-do", verbosity)
+    presentation = Presentation("px-do", edge.output_is_json(json), options["withFeedBack"])
+    if not options["then"]:
+        raise UsageError("What shall be done?", "Give --then retrieve, or several verbs with commas between.")
+    found = run(options, SHELL)
+    chain = chain_of({**options, **found.arguments}, presentation.progress, presentation.report)
+    return presentation.finish(found, chain, wait=options["waitForUserTerminate"])
+
+
+def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
+    """What was found before, as if it had been found with the options given now."""
+    founds = _given(options, surroundings).founds(
+        "With what shall it be done?",
+        "Pipe px-find into px-do, or name a file with the JSON of px-find with --reportDataFile.",
+    )
+    if len(founds) > 1:
+        raise InvalidInput("These are several finds", "Give them to px-do one by one.")
+    found = founds[0]
+    arguments = dict(found.arguments)
+    if any(options[name] for name in _PACS):
+        node = node_of(options, found.arguments)
+        for name in _PACS:
+            arguments.pop(name, None)
+        arguments |= {
+            "aet": node.calling_ae_title,
+            "aec": node.called_ae_title,
+            "serverIP": node.host,
+            "serverPort": node.port,
+        }
+    given = {name: value for name, value in told(options).items() if name not in (*_PACS, *_INPUT)}
+    return replace(found, arguments=arguments | given)
+
+
+_INPUT = ("reportData", "reportDataFile")
+
+
+def _given(options: Mapping[str, Any], surroundings: Surroundings) -> Surroundings:
+    """The surroundings, with the input that the options name."""
+    from pypx.actions.found import read_documents
+
+    text, name = (options[one] for one in _INPUT)
+    if text and name:
+        raise UsageError("--reportData and --reportDataFile are two inputs", "Give one of them.")
+    if name and name != "-":
+        try:
+            text = Path(name).expanduser().read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"{name} is not UTF-8 text") from error
+        except OSError as error:
+            raise FileUnreadable(f"{name} cannot be read ({error.strerror})") from error
+    if not text and not name:
+        return surroundings
+    return replace(surroundings, documents=lambda: list(read_documents(text)))
+
+
+def main() -> NoReturn:
+    """The console script."""
+    edge.run(command)

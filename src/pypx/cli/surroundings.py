@@ -1,0 +1,87 @@
+"""What a tool is run in: where the JSON of the tool before it comes from, and who sees how far it is.
+
+The same tool is run by a person in a shell, by a chain of verbs (``--then``), and as a function of the
+library.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pypx.actions.progress import Progress, ignore_progress
+from pypx.cli.progress import progress_bar
+from pypx.errors import UsageError
+
+if TYPE_CHECKING:
+    from pypx.actions.found import Found
+
+
+@contextmanager
+def unseen() -> Iterator[Progress]:
+    """Progress where nobody looks."""
+    yield ignore_progress
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a tool is run in.
+
+    Parameters
+    ----------
+    documents : callable
+        Gives the JSON documents of the tool before; None where there is none.
+    progress : callable
+        Gives the context manager that shows steps of work.
+    """
+
+    documents: Callable[[], Sequence[object] | None]
+    progress: Callable[[], AbstractContextManager[Progress]] = unseen
+
+    def given(self, question: str, hint: str) -> Sequence[object]:
+        """The JSON documents of the tool before.
+
+        Raises
+        ------
+        UsageError
+            The question, where there are none.
+        """
+        documents = self.documents()
+        if documents is None:
+            raise UsageError(question, hint)
+        return documents
+
+    def founds(self, question: str, hint: str) -> list[Found]:
+        """The finds that the tool before tells of.
+
+        Raises
+        ------
+        UsageError
+            The question, where nothing is told.
+        InvalidInput
+            When it is something else than finds.
+        """
+        from pypx.actions.found import from_json
+
+        return [from_json(document) for document in self.given(question, hint)]
+
+
+def _piped() -> Sequence[object] | None:
+    """The documents on standard input, where that is no terminal."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return None
+    from pypx.actions.found import read_documents
+
+    try:
+        return list(read_documents(sys.stdin.read()))
+    except UnicodeDecodeError as error:
+        from pypx.errors import InvalidInput
+
+        raise InvalidInput(f"The input is not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+#: A person's shell, or a script.
+SHELL = Surroundings(_piped, progress_bar)

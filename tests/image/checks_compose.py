@@ -96,7 +96,7 @@ def _documented() -> str:
     """The manual's commands for the listener, as they stand in its section on compose."""
     text = _MANUAL.read_text()
     section = text[text.index("docker compose up") :]
-    blocks = re.findall(r"::\n\n((?: {4}.*\n|\n)+)", section)
+    blocks = re.findall(r"code-block:: bash\n\n((?: {4}.*\n|\n)+)", section)
     return "".join(textwrap.dedent(block) for block in blocks if "docker compose exec" in block)
 
 

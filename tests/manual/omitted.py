@@ -1,0 +1,22 @@
+"""The commands of the manual that no test runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+#: How such a command begins, and why it is not run.
+OMITTED: Mapping[str, str] = {
+    r"(sudo )?apt-get ": "installs software on the machine; bin/test does, before it runs the tests",
+    r"pip install ": "downloads software; bin/test does, before it runs the tests",
+    r"bin/demo": "installs software, too; tests/integration/test_demo.py runs what it runs after that",
+    r"bin/test\b": "runs this test",
+    r"docker ": "needs a container engine; bin/test-image does what these do without one",
+    r"sudo -u postgres ": "needs the database of the system; the tests have one with such a role",
+    r"sudo systemctl |systemctl |journalctl ": "needs systemd",
+}
+
+
+def is_omitted(command: str) -> bool:
+    """Whether it is one of these."""
+    return any(re.match(pattern, command) for pattern in OMITTED)

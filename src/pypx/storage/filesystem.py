@@ -70,6 +70,8 @@ class FilesystemStorage(Storage):
         except OSError as error:
             raise unreadable(error, file) from error
         with source, self._trouble(name):
+            # Before anything is made, and once more: the link may have come in between.
+            self._check_inside(target.parent)
             target.parent.mkdir(parents=True, exist_ok=True)
             self._check_inside(target.parent)
             with Unfinished(target) as unfinished:

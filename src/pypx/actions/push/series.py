@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +12,7 @@ from pypx.actions.progress import Progress, Step
 from pypx.actions.push.folders import Folders
 from pypx.actions.push.naming import distinct_name, image_name
 from pypx.actions.push.result import FileState, FileVerdict, SeriesVerdict
-from pypx.actions.push.upload import Placed, upload
+from pypx.actions.push.upload import Placed, upload, upload_again
 from pypx.actions.push.wanted import Contents, Keywords, WantedFile, WantedSeries
 from pypx.actions.workers import Workers
 from pypx.basemount.templates import TreeTemplates
@@ -98,7 +98,7 @@ class SeriesPusher:
         folder = verdict.folder
         names, twins = self._names(folder, contents.files)
         outcomes = self._upload(names.items(), listed)
-        if any(isinstance(one, Placed) and one.state is FileState.UPLOADED for one in outcomes.values()):
+        if any(isinstance(one, Placed) and _is_news(one, listed) for one in outcomes.values()):
             listed = self._verify(folder, outcomes)
         for file, twin in twins.items():
             outcomes[file] = _as_twin(file, outcomes[twin])
@@ -133,16 +133,20 @@ class SeriesPusher:
     def _upload(
         self, wanted: Iterable[tuple[WantedFile, str]], listed: Mapping[str, StoredObject]
     ) -> dict[WantedFile, Placed | PypxError]:
-        futures = {
-            file: self._uploads.submit(partial(self._one, file, name, listed.get(name)))
-            for file, name in wanted
-        }
+        return self._side_by_side(
+            {file: partial(upload, self._storage, file, name, listed.get(name)) for file, name in wanted}
+        )
+
+    def _side_by_side(
+        self, work: Mapping[WantedFile, Callable[[], Placed]]
+    ) -> dict[WantedFile, Placed | PypxError]:
+        futures = {file: self._uploads.submit(partial(self._one, file, run)) for file, run in work.items()}
         return {file: future.result() for file, future in futures.items()}
 
-    def _one(self, file: WantedFile, name: str, found: StoredObject | None) -> Placed | PypxError:
+    def _one(self, file: WantedFile, run: Callable[[], Placed]) -> Placed | PypxError:
         outcome: Placed | PypxError
         try:
-            outcome = upload(self._storage, file, name, found)
+            outcome = run()
         except Interrupted:
             raise
         except PypxError as error:
@@ -158,32 +162,45 @@ class SeriesPusher:
             self._progress(Step("Pushing", self._done, self._total, self._bytes))
 
     def _verify(self, folder: str, outcomes: dict[WantedFile, Placed | PypxError]) -> dict[str, StoredObject]:
-        """See that what was stored is there, and store again what is not; what the storage lists."""
+        """See that what was stored is there and listed, and store again what is not; what is listed."""
         for attempt in range(self._retries.count + 1):
             if attempt:
                 self._patience.wait(self._retries.pause(attempt))
             listed = self._listed(folder)
             placed = [one for one in outcomes.values() if isinstance(one, Placed)]
-            lost = [one for one in placed if not self._holds(one, listed)]
-            if not lost:
+            absent = [one for one in placed if not _is_listed(one, listed)]
+            if not absent:
                 return listed
-            logger.warning("%d files are not in storage although it took them", len(lost))
+            lost = [one for one in absent if not self._holds(one)]
+            if lost:
+                logger.warning("%d files are not in storage although it took them", len(lost))
             if attempt < self._retries.count:
-                again = self._upload(((one.file, one.name) for one in lost), {})
-                outcomes.update(again)
+                outcomes.update(self._upload(((one.file, one.name) for one in lost), {}))
+                # A listing may lag behind for a moment; of what came in the moment the storage went down, it
+                # is never told.
+                if attempt:
+                    unlisted = [one for one in absent if one not in lost]
+                    again = {one.file: partial(upload_again, self._storage, one) for one in unlisted}
+                    outcomes.update(self._side_by_side(again))
         for one in lost:
             outcomes[one.file] = ObjectCorrupt(
                 f"{self._storage.label} says that it stored {one.name!r}, and does not hold it"
             )
         return listed
 
-    def _holds(self, placed: Placed, listed: Mapping[str, StoredObject]) -> bool:
-        found = listed.get(placed.name)
-        if found and found.size == placed.size and found.checksum in ("", placed.checksum):
-            return True
-        # A listing may lag behind what is stored.
+    def _holds(self, placed: Placed) -> bool:
         found = self._storage.stat(placed.name)
         return found is not None and found.checksum == placed.checksum
+
+
+def _is_listed(placed: Placed, listed: Mapping[str, StoredObject]) -> bool:
+    found = listed.get(placed.name)
+    return found is not None and found.size == placed.size and found.checksum in ("", placed.checksum)
+
+
+def _is_news(placed: Placed, listed: Mapping[str, StoredObject]) -> bool:
+    """Whether the storage's listing has yet to tell of it."""
+    return placed.state is FileState.UPLOADED or placed.name not in listed
 
 
 def _as_twin(file: WantedFile, of_twin: Placed | PypxError) -> Placed | PypxError:

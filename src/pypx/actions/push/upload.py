@@ -96,6 +96,17 @@ def upload(storage: Storage, file: WantedFile, name: str, found: StoredObject | 
     raise ObjectExists(f"{name!r} changes in storage while it is looked at")
 
 
+def upload_again(storage: Storage, placed: Placed) -> Placed:
+    """Store once more what is in storage and not in its listings, so that these learn of it.
+
+    Raises
+    ------
+    PypxError
+        When it cannot be stored.
+    """
+    return _placed(placed.file, placed.state, storage.put(placed.name, placed.file.path, replace=True))
+
+
 def _placed(file: WantedFile, state: FileState, stored: StoredObject) -> Placed:
     return Placed(file, stored.name, state, stored.size, stored.checksum)
 

@@ -14,7 +14,7 @@ from pypx.cli.options import catalogue_options
 from pypx.cli.pacs import binary_options, node_of, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.surroundings import SHELL, Surroundings
-from pypx.cli.verbs import chain_of, then_options, told
+from pypx.cli.verbs import chain_of, then_options, told_with_verbs
 from pypx.errors import FileUnreadable, InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
             "serverIP": node.host,
             "serverPort": node.port,
         }
-    given = {name: value for name, value in told(options).items() if name not in (*_PACS, *_INPUT)}
+    given = {name: value for name, value in told_with_verbs(options).items() if name not in (*_PACS, *_INPUT)}
     return replace(found, arguments=arguments | given)
 
 

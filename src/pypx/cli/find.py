@@ -16,7 +16,7 @@ from pypx.cli.presentation import Presentation
 from pypx.cli.query import matching_of, query_options, returning_of
 from pypx.cli.surroundings import Surroundings
 from pypx.cli.types import Seconds
-from pypx.cli.verbs import chain_of, then_options, told
+from pypx.cli.verbs import chain_of, then_options, told_with_verbs
 from pypx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
         jobs=options["jobs"],
         timeout=options["timeout"],
         binaries=binaries_of(options),
-        arguments=told(options),
+        arguments=told_with_verbs(options),
     )
     with surroundings.progress() as progress:
         return find(request, progress)

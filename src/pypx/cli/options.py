@@ -153,6 +153,19 @@ def templates_of(options: Mapping[str, Any], defaults: TreeTemplates | None = No
     return replace(defaults or TreeTemplates(), **parsed)
 
 
+#: Options whose values nobody else is to see.
+SECRETS = ("swiftLogin", "CUBEuserpasswd")
+
+
+def told(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given, for a result's ``args``; no secret among them."""
+    return {
+        name: value
+        for name, value in options.items()
+        if value not in (None, "", False, ()) and name not in SECRETS
+    }
+
+
 def uids_of(options: Mapping[str, Any], name: str) -> list[str]:
     """The UIDs of an option, each once; commas or backslashes stand between."""
     parts = (part.strip() for part in (options.get(name) or "").replace("\\", ",").split(","))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -17,6 +18,7 @@ from pypx.cli.options import (
     files_options,
     storage_template_options,
     templates_of,
+    told,
     uids_of,
 )
 from pypx.cli.pacs import binaries_of, binary_options, called_title_of, node_of, pacs_options
@@ -38,6 +40,9 @@ px-push --storeBaseLocation /mnt/chris --swiftServicesPACS BCH --xcrdir /media/c
 px-push research.example.org:ARCHIVE:104 --StudyInstanceUID 1.2.840.113619.2.1
 px-push --swift local --swiftServicesPACS BCH --StudyInstanceUID 1.2.840.113619.2.1 --json | px-register …
 """
+
+#: What px-register takes over from a find that was pushed.
+_HANDED_ON = ("db", "swift", "CUBE", "swiftServicesPACS")
 
 _PACS = ("pacs", "PACS", "aec", "serverIP", "serverPort")
 
@@ -121,7 +126,9 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> PushResult:
             options["jobs"],
             Retries(options["retries"]),
         )
-        return push(request, basemount, closing.enter_context(surroundings.progress()))
+        result = push(request, basemount, closing.enter_context(surroundings.progress()))
+    handed_on = {name: inherited[name] for name in _HANDED_ON if name in inherited}
+    return replace(result, arguments=handed_on | told(options))
 
 
 def check(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> None:

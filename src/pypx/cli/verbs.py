@@ -16,6 +16,7 @@ from pypx.actions.do import Delay, Done, Feedback, SeriesDone, Verb, do, parse_v
 from pypx.actions.found import Found, to_json
 from pypx.actions.progress import Progress
 from pypx.cli.calling import values_of
+from pypx.cli.options import SECRETS, told
 from pypx.cli.surroundings import Surroundings
 from pypx.errors import UsageError
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from pypx.actions.register import RegisterResult
     from pypx.actions.status import Status
     from pypx.actions.verdict import MoveResult
-
-#: Options whose values nobody else is to see.
-_SECRETS = ("swiftLogin", "CUBEuserpasswd")
 
 #: Programs that are named once, for the find and for what follows it.
 _BINARIES = ("findscu", "getscu", "movescu", "echoscu", "storescp")
@@ -280,11 +278,11 @@ _TOOL_VERBS: Mapping[str, type[_ToolVerb]] = {
 }
 
 
-def told(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that were given, for a result's ``args``; no secret among them."""
-    given = {name: value for name, value in options.items() if value not in (None, "", False, ())}
+def told_with_verbs(options: Mapping[str, Any]) -> dict[str, Any]:
+    """As :func:`pypx.cli.options.told`, for options with those of verbs among them."""
+    given = told(options)
     if given.get("thenArgs"):
         members = parse_verb_options(given["thenArgs"], parse_verbs(given["then"]))
-        shown = ({key: one[key] for key in one if key not in _SECRETS} for one in members)
+        shown = ({key: one[key] for key in one if key not in SECRETS} for one in members)
         given["thenArgs"] = ";".join(json.dumps(one, ensure_ascii=False) for one in shown)
     return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 
@@ -62,7 +63,9 @@ def folder_name(
         parts = [_cut(part) for part in parts]
     if attempt:
         identity = series_uid if attempt == 1 else f"{series_uid} {attempt}"
-        parts[-1] = distinct_component(parts[-1], identity, _DIGITS)
+        # In front: CUBE counts what begins with a folder's name, and takes X-1/… for files of the folder X.
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGITS]
+        parts[-1] = f"{digest}-{parts[-1]}"[:COMPONENT_BYTES]
     return "/".join((top, *parts))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -151,12 +151,15 @@ class PushResult:
         Files that are not DICOM.
     seconds : float
         How long it took.
+    arguments : mapping of str to object
+        The options that the push was called with, names without dashes; no secret among them.
     """
 
     verdicts: tuple[SeriesVerdict, ...]
     rejected: tuple[FileVerdict, ...] = ()
     skipped: int = 0
     seconds: float = 0.0
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def error(self) -> PypxError | None:
@@ -179,6 +182,7 @@ class PushResult:
         there = [file for file in files if file.is_there]
         document: dict[str, Any] = {
             "status": "error" if self.error else "success",
+            "args": dict(self.arguments),
             "summary": {
                 "series": len(self.verdicts),
                 **{_key(state.value): self.count(state) for state in SeriesState},

@@ -65,3 +65,21 @@ def test_help_loads_nothing_slow(tool: str) -> None:
     loaded = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in ran.stderr.splitlines() if "|" in line}
     assert "pypx" in loaded
     assert loaded.isdisjoint(_SLOW)
+
+
+@pytest.mark.parametrize(
+    ("tool", "options"),
+    [
+        ("px-listen", ["--debug", "--status"]),
+        ("px-repack", ["--debug", "--xcrdir", "."]),
+        ("px-register", ["--debug", "--cleanup", "--upstream", "{}"]),
+        ("pfstorage", ["--test", "--upstream", "{}", "--action", "ls"]),
+    ],
+)
+def test_options_that_mean_nothing_any_more_are_taken_and_said_to_mean_nothing(
+    tool: str, options: list[str], tmp_path: Path
+) -> None:
+    ran = run_tool(tool, "--db", tmp_path / "log", *options, "--verbosity", 2)
+    assert "No such option" not in ran.stderr
+    for option in (one for one in options if one in ("--debug", "--cleanup", "--test")):
+        assert f"{option} means nothing to {tool}" in ran.stderr, ran.stderr

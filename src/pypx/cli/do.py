@@ -45,6 +45,7 @@ _PACS = ("pacs", "PACS", "aet", "aec", "serverIP", "serverPort")
     help="A file with the JSON of px-find, in place of standard input.",
 )
 @then_options
+@click.option("--move", "then", flag_value="retrieve", hidden=True)
 @binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
 @catalogue_options
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")

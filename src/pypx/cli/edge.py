@@ -40,6 +40,7 @@ class Tool(click.Command):
     """
 
     def __init__(self, *args: Any, examples: str = "", goes_on: bool = True, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
         super().__init__(*args, **kwargs)
         self.examples = examples
         self.goes_on = goes_on

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
-from pypx.cli.options import basemount_of, catalogue_options, data_options, template_options
+from pypx.cli.options import (
+    basemount_of,
+    catalogue_options,
+    data_options,
+    former_options,
+    template_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +106,7 @@ class _Size(click.ParamType[int]):
 @click.option(
     "--status", "status", is_flag=True, help="Tell how the px-listen of this BASEMOUNT is, and end."
 )
+@former_options("debug")
 @click.option("--json", "json", is_flag=True, help="With --status: answer in JSON, at a terminal too.")
 def command(verbosity: int | None, status: bool, json: bool, **options: Any) -> None:
     """Receive images from any PACS or modality (C-STORE), and put them into the tree and the catalogue.
@@ -109,6 +116,7 @@ def command(verbosity: int | None, status: bool, json: bool, **options: Any) -> 
     finished series and each problem.
     """
     if status:
+        terminal.show_log("px-listen", verbosity)
         _show_status(options, json)
         return
     _listen(options, 1 if verbosity is None else verbosity)

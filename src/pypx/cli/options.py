@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pypx.actions.sources import SourceFiles
     from pypx.basemount.layout import Basemount
     from pypx.basemount.templates import TreeTemplates
+
+logger = logging.getLogger("pypx.options")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Decorator = Callable[[Any], Any]
@@ -30,6 +33,32 @@ _STORAGE_TEMPLATES = {
     "studyDirTemplate": "a study's directory  [default: %StudyDescription-%AccessionNumber-%StudyDate"
     "-%PatientAge-%AgeInDays]",
 }
+
+
+def former_options(*names: str, valued: bool = False) -> Callable[[_Command], _Command]:
+    """Options that scripts still give, and that mean nothing.
+
+    Parameters
+    ----------
+    *names : str
+        Without dashes.
+    valued : bool
+        Whether a value follows each.
+    """
+
+    def say(context: click.Context, parameter: click.Parameter, value: object) -> None:
+        if value:
+            # At the end: by then it is known who wants to hear of it.
+            message = "--%s means nothing to %s"
+            context.call_on_close(lambda: logger.info(message, parameter.name, context.info_name))
+
+    return lambda command: _decorated(
+        command,
+        *(
+            click.option(f"--{name}", name, is_flag=not valued, hidden=True, expose_value=False, callback=say)
+            for name in names
+        ),
+    )
 
 
 def catalogue_options(command: _Command) -> _Command:

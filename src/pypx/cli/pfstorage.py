@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
-from pypx.cli.options import catalogue_options
+from pypx.cli.options import catalogue_options, former_options
 from pypx.cli.storage import retry_options, storage_of, storage_options
 from pypx.errors import UsageError
 from pypx.printable import printable
@@ -63,6 +63,8 @@ _RETURNED = ("name", "bytes", "hash", "last_modified")
 )
 @retry_options
 @catalogue_options
+@former_options("test")
+@former_options("upstream", "upstreamFile", valued=True)
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Look into an object storage, put files there and pull them back, by hand.

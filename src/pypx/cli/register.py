@@ -14,6 +14,7 @@ from pypx.cli.options import (
     catalogue_options,
     files_of,
     files_options,
+    former_options,
     storage_template_options,
     templates_of,
     uids_of,
@@ -63,6 +64,7 @@ _SOURCES = (
 )
 @click.option(
     "--swiftServicesPACS",
+    "--PACS",
     "swiftServicesPACS",
     metavar="NAME",
     help="The PACS that it is from, as px-push had it: it is in SERVICES/PACS/NAME.",
@@ -89,6 +91,7 @@ _SOURCES = (
 @retry_options
 @catalogue_options
 @storage_template_options
+@former_options("debug", "cleanup")
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Register with CUBE, the backend of ChRIS, what was pushed into its storage.

@@ -19,6 +19,7 @@ from pypx.cli.options import (
     data_options,
     files_of,
     files_options,
+    former_options,
     template_options,
     templates_of,
 )
@@ -61,6 +62,7 @@ px-repack --xcrdir /media/cdrom --recursive --json | jq .summary
     metavar="N",
     help="Processes that read files.  [default: 2 once there are many files, where there are 2 processors]",
 )
+@former_options("debug")
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Put DICOM files into the tree of images, under names a person can read, and tell the catalogue.

@@ -129,7 +129,7 @@ def _command(target: str) -> Tool:
 
 
 def _tool_page(name: str, tool: Tool) -> Iterator[str]:
-    context = click.Context(tool, info_name=name)
+    context = click.Context(tool, info_name=name, **tool.context_settings)
     yield from (_MARK, "", *_title(name, "="), *_help(tool))
     yield from _section("Examples", "bash", tool.examples.strip().splitlines())
     for group, parameters in _grouped(tool.get_params(context)).items():

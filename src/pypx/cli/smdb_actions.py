@@ -292,8 +292,10 @@ def _service(asked: Asked) -> Outcome:
 
 
 def _read(name: str) -> str:
-    """A file in place of an argument, which everybody on the machine could read."""
+    """A file, or "-" for standard input, in place of an argument, which everybody here could read."""
     try:
+        if name == "-":
+            return sys.stdin.buffer.read(_LARGEST).decode()
         with Path(name).expanduser().open(encoding="utf-8") as file:
             return file.read(_LARGEST)
     except (OSError, UnicodeDecodeError) as error:

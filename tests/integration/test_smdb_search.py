@@ -338,7 +338,7 @@ def test_without_an_action_the_actions_are_named():
 def test_options_of_earlier_releases_that_meant_nothing_are_taken(basemount):
     ran = run_tool("px-smdb", "--logdir", basemount / "log", "--action", "search", "--debug", "-v", 2)
     assert ran.status == 0
-    assert "--debug means nothing here" in ran.stderr
+    assert "--debug means nothing to px-smdb" in ran.stderr
 
 
 @on_sqlite

@@ -14,7 +14,7 @@ from pypx.cli.options import catalogue_options
 from pypx.cli.pacs import binary_options, node_of, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.surroundings import SHELL, Surroundings
-from pypx.cli.verbs import chain_of, then_options, told_with_verbs
+from pypx.cli.verbs import THEN, chain_of, then_options, told_with_verbs
 from pypx.errors import FileUnreadable, InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -58,15 +58,21 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """
     terminal.show_log("px-do", verbosity)
     presentation = Presentation("px-do", edge.output_is_json(json), options["withFeedBack"])
-    if not options["then"]:
-        raise UsageError("What shall be done?", "Give --then retrieve, or several verbs with commas between.")
-    found = run(options, SHELL)
+    found = _found(options, SHELL)
     chain = chain_of({**options, **found.arguments}, presentation.progress, presentation.report)
     return presentation.finish(found, chain, wait=options["waitForUserTerminate"])
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
+    """Do the verbs with what was found before."""
+    found = _found(options, surroundings)
+    return chain_of({**options, **found.arguments}, surroundings.progress).over(found)[0]
+
+
+def _found(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
     """What was found before, as if it had been found with the options given now."""
+    if not options["then"]:
+        raise UsageError("What shall be done?", "Give --then retrieve, or several verbs with commas between.")
     founds = _given(options, surroundings).founds(
         "With what shall it be done?",
         "Pipe px-find into px-do, or name a file with the JSON of px-find with --reportDataFile.",
@@ -74,7 +80,7 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
     if len(founds) > 1:
         raise InvalidInput("These are several finds", "Give them to px-do one by one.")
     found = founds[0]
-    arguments = dict(found.arguments)
+    arguments = {name: value for name, value in found.arguments.items() if name not in THEN}
     if any(options[name] for name in _PACS):
         node = node_of(options, found.arguments)
         for name in _PACS:

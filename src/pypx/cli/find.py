@@ -16,7 +16,7 @@ from pypx.cli.presentation import Presentation
 from pypx.cli.query import matching_of, query_options, returning_of
 from pypx.cli.surroundings import Surroundings
 from pypx.cli.types import Seconds
-from pypx.cli.verbs import chain_of, then_options, told_with_verbs
+from pypx.cli.verbs import Chain, ShowingProgress, ShowingReport, chain_of, then_options, told_with_verbs
 from pypx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,19 +76,29 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     terminal.show_log("px-find", verbosity)
     as_json = edge.output_is_json(json)
     presentation = Presentation("px-find", as_json, options["withFeedBack"])
-    chain = chain_of(options, presentation.progress, presentation.report)
-    if chain.verbs and options["StudyOnly"]:
-        raise UsageError(
-            "--StudyOnly finds no series for --then to do anything with", "Leave one of them out."
-        )
-    found = run(options, Surroundings(lambda: None, presentation.progress))
+    chain = _chain(options, presentation.progress, presentation.report)
+    found = _find(options, presentation.progress)
     if not as_json and not found.error and not found.studies:
         sys.stderr.write("No study matches.\n")
     return presentation.finish(found, chain, wait=options["waitForUserTerminate"])
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
-    """Ask the PACS that the options name."""
+    """Ask the PACS that the options name, and do the verbs of ``--then``."""
+    chain = _chain(options, surroundings.progress)
+    return chain.over(_find(options, surroundings.progress))[0]
+
+
+def _chain(
+    options: Mapping[str, Any], progress: ShowingProgress, show_report: ShowingReport | None = None
+) -> Chain:
+    chain = chain_of(options, progress, show_report)
+    if chain.verbs and options["StudyOnly"]:
+        raise UsageError("--StudyOnly finds no series for --then to work on", "Leave one of them out.")
+    return chain
+
+
+def _find(options: Mapping[str, Any], showing: ShowingProgress) -> Found:
     from pypx.actions.find import FindRequest, find
 
     request = FindRequest(
@@ -102,7 +112,7 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
         binaries=binaries_of(options),
         arguments=told_with_verbs(options),
     )
-    with surroundings.progress() as progress:
+    with showing() as progress:
         return find(request, progress)
 
 

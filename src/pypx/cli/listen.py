@@ -21,9 +21,9 @@ from pypx.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from pypx.actions.listen import Line, ListenRequest
+    from pypx.actions.listen import Line, Listener, ListenRequest
     from pypx.basemount.layout import Basemount
 
 EXAMPLES = """
@@ -150,8 +150,15 @@ def _basemount(options: Mapping[str, Any]) -> Basemount:
     return basemount.receiving_in(Path(directory)) if directory else basemount
 
 
+def listener_of(options: Mapping[str, Any], tell: Callable[[Line], None]) -> Listener:
+    """The receiving service that the options describe, not yet running."""
+    from pypx.actions.listen import Listener
+
+    return Listener(_request(options), _basemount(options), tell)
+
+
 def _listen(options: Mapping[str, Any], verbosity: int) -> None:
-    from pypx.actions.listen import Listener, without_names
+    from pypx.actions.listen import without_names
 
     def clean(record: logging.LogRecord) -> bool:
         record.msg, record.args = without_names(record.getMessage(), basemount), ()
@@ -163,13 +170,13 @@ def _listen(options: Mapping[str, Any], verbosity: int) -> None:
 
     def ready(port: int) -> None:
         if verbosity >= 1:
-            _say(f"{request.admission.ae_title} receives on port {port} into {basemount.data}")
+            _say(f"{options['aet'].strip()} receives on port {port} into {basemount.data}")
 
-    request, basemount = _request(options), _basemount(options)
+    basemount = _basemount(options)
+    listener = listener_of(options, tell)
     terminal.show_log("px-listen", verbosity)
     for handler in logging.getLogger("pypx").handlers:
         handler.addFilter(clean)
-    listener = Listener(request, basemount, tell)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: listener.stop())
     listener.run(ready)

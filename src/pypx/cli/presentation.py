@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pypx.actions.do import Done, Feedback, SeriesDone
@@ -69,8 +69,7 @@ class Presentation:
 
             show_report([found])
         if chain.verbs and not found.error:
-            done = chain.over(found, _feedback() if self.with_feedback else None)
-            found = replace(found, then=done.to_json(), error=done.error)
+            found, done = chain.over(found, _feedback() if self.with_feedback else None)
             if self.is_report:
                 terminal.write_pieces(f"{line}\n" for line in _lines(found, done))
             if not self.as_json or self.with_feedback:

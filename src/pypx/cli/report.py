@@ -9,12 +9,15 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO, TypeAlias
 
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.options import former_options
+from pypx.cli.surroundings import Surroundings
 from pypx.errors import FileUnreadable, UsageError
 from pypx.printable import printable_text
 
@@ -112,9 +115,8 @@ px-find … | px-move --get | px-report
     metavar="C",
     help="csv: the character between values; \\t is a tab.  [default: , and with --csvPrettify |]",
 )
-@click.option("--dblogbasepath", "dblogbasepath", hidden=True)
-@click.option("--ReportLineOverwrite", "ReportLineOverwrite", hidden=True)
-@click.option("--waitForUserTerminate", "waitForUserTerminate", is_flag=True, hidden=True)
+@former_options("dblogbasepath", "ReportLineOverwrite", valued=True)
+@former_options("waitForUserTerminate")
 def command(verbosity: int | None, **options: Any) -> int:
     """Show what px-find, px-do, px-status and px-move tell, in a form for people or for other programs.
 
@@ -133,6 +135,43 @@ def command(verbosity: int | None, **options: Any) -> int:
     for failure in failures:
         terminal.say("px-report", f"{failure.message}. {failure.hint}")
     return 1 if failures else 0
+
+
+def run(options: Mapping[str, Any], surroundings: Surroundings) -> Report:
+    """The report of what the tool before told."""
+    documents = surroundings.given("Nothing to report", "Give the JSON of px-find as reportData.")
+    form = _form(options)
+    if form == "json":
+        from pypx.actions.report.json_document import merged
+
+        document, failures = merged(iter(documents))
+        return Report(document, tuple(failures))
+    text, of_documents = _rendered(form, iter(documents), options)
+    return Report("".join(text), tuple(of_documents))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report as a value.
+
+    Parameters
+    ----------
+    content : str or dict
+        The text, or the JSON document.
+    failures : tuple of PypxError
+        Why documents are not part of it.
+    """
+
+    content: str | dict[str, Any]
+    failures: tuple[PypxError, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The report and how it went."""
+        document: dict[str, Any] = {
+            "status": "error" if self.failures else "success",
+            "report": self.content,
+        }
+        return {**document, "error": self.failures[0].to_json()} if self.failures else document
 
 
 def show_report(
@@ -188,9 +227,6 @@ def _form(options: Mapping[str, Any]) -> Form:
 
 def _say_what_means_nothing(options: Mapping[str, Any], form: Form) -> None:
     log = logging.getLogger("pypx.report")
-    for name in ("dblogbasepath", "ReportLineOverwrite", "waitForUserTerminate"):
-        if options[name]:
-            log.info("--%s means nothing to px-report.", name)
     for name in ("csvPrintHeaders", "csvPrettify", "csvSummarize"):
         if options[name] and form != "csv":
             log.info("--%s means nothing to a report in the form %s.", name, form)

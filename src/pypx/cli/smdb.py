@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import click
 
 from pypx.cli import edge, terminal
-from pypx.cli.options import basemount_of, catalogue_options, data_options, files_options
+from pypx.cli.options import (
+    basemount_of,
+    catalogue_options,
+    data_options,
+    files_options,
+    former_options,
+)
 from pypx.cli.query import query_options
 from pypx.cli.smdb_actions import ACTIONS, Asked, Outcome
 from pypx.errors import UsageError
@@ -45,19 +50,8 @@ def _meant(name: str) -> str:
     return f"Did you mean {by_lower[near[0]]}?" if near else f"The actions are: {', '.join(ACTIONS)}."
 
 
-def _hidden(*names: str) -> Callable[[Any], Any]:
-    """Options of earlier releases that never meant anything here."""
-
-    def decorate(command: Any) -> Any:
-        for name in names:
-            command = click.option(f"--{name}", name, is_flag=True, hidden=True)(command)
-        return command
-
-    return decorate
-
-
 @click.command("px-smdb", cls=edge.Tool, examples=EXAMPLES)
-@click.option("--action", "action", type=_Action(), metavar="NAME", help="What to do; see below.")
+@click.option("--action", "action", type=_Action(), metavar="NAME", help="What to do; see above.")
 @click.option("--actionArgs", "actionArgs", metavar="TEXT", help="What to do it with: JSON, or a text.")
 @click.option("--repair", "repair", is_flag=True, help="check: mend what can be mended.")
 @click.option("--reveal", "reveal", is_flag=True, help="Show passwords and the like, which are *** else.")
@@ -69,7 +63,7 @@ def _hidden(*names: str) -> Callable[[Any], Any]:
 @catalogue_options
 @data_options
 @click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
-@_hidden("cleanup", "debug")
+@former_options("cleanup", "debug")
 def command(verbosity: int | None, json: bool, action: str | None, **options: Any) -> int:
     """Ask the catalogue, keep it right, and keep what is known of PACS, storage and CUBE.
 
@@ -92,7 +86,6 @@ def command(verbosity: int | None, json: bool, action: str | None, **options: An
     terminal.show_log("px-smdb", verbosity)
     if action is None:
         raise UsageError("No action is named", f"Name one with --action: {', '.join(ACTIONS)}.")
-    _tell_of_meaningless(options)
     outcome = ACTIONS[action](Asked(action, options, basemount_of(options)))
     as_json = edge.output_is_json(json)
     edge.write_json_pieces(outcome.pieces, shown=as_json or outcome.show is None)
@@ -100,14 +93,6 @@ def command(verbosity: int | None, json: bool, action: str | None, **options: An
         outcome.show()
     _say_error(outcome)
     return 1 if outcome.error else 0
-
-
-def _tell_of_meaningless(options: Mapping[str, Any]) -> None:
-    import logging
-
-    for name in ("cleanup", "debug"):
-        if options[name]:
-            logging.getLogger("pypx.smdb").info("--%s means nothing here", name)
 
 
 def _say_error(outcome: Outcome) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pypx.actions.status import Status
     from pypx.actions.verdict import MoveResult
 
+#: The options on how verbs are done, which mean nothing to those of another find.
+THEN = ("then", "thenArgs", "withFeedBack", "intraSeriesRetrieveDelay", "waitForUserTerminate")
+
 #: Programs that are named once, for the find and for what follows it.
 _BINARIES = ("findscu", "getscu", "movescu", "echoscu", "storescp")
 
@@ -104,9 +107,10 @@ class Chain:
     verbs: tuple[Verb, ...] = ()
     delay: Delay | None = None
 
-    def over(self, found: Found, feedback: Feedback | None = None) -> Done:
-        """Do the verbs with what was found."""
-        return do(found, self.verbs, feedback, self.delay)
+    def over(self, found: Found, feedback: Feedback | None = None) -> tuple[Found, Done]:
+        """Do the verbs with what was found, unless finding it failed."""
+        done = do(found, () if found.error else self.verbs, feedback, self.delay)
+        return replace(found, then=done.to_json(), error=found.error or done.error), done
 
 
 def chain_of(

@@ -19,6 +19,9 @@ from demo.studies import invented_studies
 
 _PATIENT = "7654321"
 
+#: Where PACS_QR.sh --env demo looks for the PACS of --keep.
+_PORT_TO_KEEP = 11112
+
 _NEXT = """\
 Next, against your own PACS (its administrator has to let your AE title in):
   source .venv/bin/activate; px-echo pacs.example.org:THEIRS:104 --aet YOURS
@@ -141,7 +144,7 @@ def main() -> int:
 def _demonstrate(scratch: Path, keep: bool) -> int:
     home, basemount, files = (scratch / name for name in ("pacs", "basemount", "files"))
     home.mkdir()
-    with Dcmqrscp(home) as pacs:
+    with Dcmqrscp(home, _PORT_TO_KEEP if keep else 0) as pacs:
         pacs.store(path for study in invented_studies() for path in study.write(files))
         show(pacs, basemount)
         print(f"\n{_NEXT}", flush=True)

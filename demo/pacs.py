@@ -38,7 +38,15 @@ class Address:
 
 
 class Pacs(Server):
-    """A PACS that anybody may query and that moves images to :attr:`aet` at :attr:`receive_port`."""
+    """A PACS that anybody may query and that moves images to :attr:`aet` at :attr:`receive_port`.
+
+    Parameters
+    ----------
+    directory : pathlib.Path
+        An empty directory for its configuration, data and log.
+    preferred_port : int
+        Its port, where nobody has it; 0 for any.
+    """
 
     aet = "CHRISLOCAL"
     aec = ""
@@ -52,8 +60,9 @@ class Pacs(Server):
     #: Where nothing listens, though the PACS believes that this AE title does.
     unreachable_aet = "UNREACHABLE"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, preferred_port: int = 0) -> None:
         super().__init__(directory)
+        self.preferred_port = preferred_port
         self.receive_port = 0
         self.closed_port = 0
 
@@ -62,7 +71,9 @@ class Pacs(Server):
         return Address(self.aet, self.aec, HOST, self.port)
 
     def choose_ports(self) -> None:
-        self.port, self.receive_port, self.closed_port = free_port(), free_port(), free_port()
+        # Once: what is free here need not be at all interfaces.
+        self.port, self.preferred_port = free_port(self.preferred_port), 0
+        self.receive_port, self.closed_port = free_port(), free_port()
 
     def answers(self) -> bool:
         echoscu = Binaries().path("echoscu")

@@ -25,10 +25,18 @@ class ServerFailed(Exception):
     """A server that did not come up; its log is in the message."""
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody holds at this moment."""
+def free_port(preferred: int = 0) -> int:
+    """A TCP port that nobody holds at this moment: the preferred one, or, where somebody does, any other."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        if preferred:
+            # What a server of a moment ago has left behind keeps nobody off its port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, preferred))
+        except OSError:
+            if not preferred:
+                raise
+            return free_port()
         return int(probe.getsockname()[1])
 
 

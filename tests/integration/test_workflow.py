@@ -164,18 +164,19 @@ def test_a_storage_and_files_of_ones_own(
     assert len([path for path in store.rglob("*.dcm") if path.is_file()]) == IMAGES
 
 
-@pytest.mark.parametrize("value", ["$(touch {})", '"; touch {}; "', "`touch {}`", "x' | touch {} '\\"])
+@pytest.mark.parametrize(
+    "value", ["$(touch $MADE)", '"; touch $MADE; "', "`touch $MADE`", "x' | touch $MADE '\\"]
+)
 def test_nothing_of_a_variable_is_run(
     value: str, dcmqrscp: Dcmqrscp, basemount: Path, scratch: Path, tmp_path: Path
 ) -> None:
     made = tmp_path / "made"
-    patient = value.format(made)
-    ran = walk(scratch, PATIENT=patient, **of_pacs(dcmqrscp, basemount))
+    ran = walk(scratch, PATIENT=value, MADE=made, **of_pacs(dcmqrscp, basemount))
     # What is shown is taken for the same by the shell that it is copied into.
     exports = re.findall(r"^export .*", ran.stdout, re.MULTILINE)
     shown = run_tool("/bin/bash", "-c", "\n".join([*exports, 'printf %s "$PATIENT"']))
-    assert shown.stdout == patient
-    assert "px-move" in ran.stdout
+    assert shown.stdout == value
+    assert "px-find --PACS walk" in ran.stdout
     assert not made.exists()
 
 

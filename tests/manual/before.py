@@ -28,6 +28,7 @@ _TABLES = (
 BEFORE: Mapping[str, tuple[str, ...]] = {
     "docs/moving-from-3.rst": (_RETRIEVE_TO_DATA, *_TABLES),
     "docs/json.rst": (_RETRIEVE,),
+    "docs/scripts.rst": (_SWIFT,),
     "docs/storage.rst": (_RETRIEVE,),
     "docs/tools/pfstorage.rst": (_SWIFT,),
     "docs/tools/px-do.rst": (_SWIFT, _CUBE),

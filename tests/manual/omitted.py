@@ -11,6 +11,8 @@ OMITTED: Mapping[str, str] = {
     r"pip install ": "downloads software; bin/test does, before it runs the tests",
     r"bin/demo": "installs software, too; tests/integration/test_demo.py runs what it runs after that",
     r"bin/test\b": "runs this test",
+    r"workflow\.sh --demo": "installs software, too; tests/integration/test_workflow.py runs it",
+    r"PACS_QR\.sh (?!.*--runtime local)": "needs a container engine; test_pacs_qr_engines.py asks one",
     r"docker ": "needs a container engine; bin/test-image does what these do without one",
     r"sudo -u postgres ": "needs the database of the system; the tests have one with such a role",
     r"sudo systemctl |systemctl |journalctl ": "needs systemd",

@@ -19,7 +19,7 @@ from pathlib import Path
 from demo.cube import Cube
 from demo.server import HOST
 from demo.studies import Study, invented_studies
-from manual.pages import generator
+from manual.pages import CHECKOUT, generator
 from servers.orthanc import Orthanc
 from servers.swift import Swift
 from tools import SCRIPTS, Running, run_tool
@@ -110,6 +110,8 @@ class Scene:
         for name in generator().scripts():
             # Not all of SCRIPTS: pynetdicom has programs of the names of DCMTK's.
             (scripts / name).symlink_to(SCRIPTS / name)
+        for name in ("PACS_QR.sh", "workflow.sh"):
+            (scripts / name).symlink_to(CHECKOUT / name)
         for place in ("media/cd", "media/cdrom", "scans", "data", "srv", "mnt/chris", "tmp", "etc", "old"):
             (self.root / place).mkdir(parents=True)
         for place in ("media/cd", "media/cdrom", "scans"):
@@ -141,6 +143,11 @@ class Scene:
                 r"--aec \w+ --serverIP \S+ --serverPort \d+",
                 f"--aec {node.aec} --serverIP {node.host} --serverPort {node.port}",
             ),
+            (
+                r"PACSIP=\S+ PACSPORT=\S+ AEC=\S+",
+                f"PACSIP={node.host} PACSPORT={node.port} AEC={node.aec}",
+            ),
+            (r"--env (orthanc|demo)", f"--env orthanc --PACSport {node.port}"),
             (r"px-find …", f"px-find {node.word}"),
             (r"px-push …", f"px-push --swift local {of_study}"),
             (r"px-push --swift local …", f"px-push --swift local {of_study}"),
@@ -156,6 +163,7 @@ class Scene:
             server, container = self._servers.swift()
             fields = f'"ip": "{HOST}", "port": {server.port}, "container": "{container}"'
             table.append((r'"ip": "swift.example.org", "port": 8080', fields))
+            table.append((r"swift\.example\.org --SWIFTPORT 8080", f"{HOST} --SWIFTPORT {server.port}"))
         if "cube.example.org" in command:
             table.append((r"https://cube\.example\.org/api/v1/", self._servers.cube().url))
         if "db.example.org" in command:

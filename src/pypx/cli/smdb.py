@@ -80,7 +80,7 @@ def command(verbosity: int | None, json: bool, action: str | None, **options: An
     endOfStudy                   how far a study is that has ended: --actionArgs UID, or its files
     check                        compare directories and catalogue; with --repair, mend
     import, export               the JSON tables of releases before 4: --actionArgs DIR
-    PACS, swift, storage, CUBE   show the keys of a service, or add --actionArgs JSON (or @FILE)
+    PACS, swift, storage, CUBE   show the keys of a service, or add --actionArgs JSON, @FILE, or @- (stdin)
     smdb                         the same, for the database that holds the catalogue
     """
     terminal.show_log("px-smdb", verbosity)

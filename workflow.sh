@@ -115,7 +115,7 @@ walk_at_demo() {
     source "$here/bin/prepare.bash"
     need_programs dcmqrscp=dcmtk
     tools=$(dirname -- "$(command -v px-find)")
-    if [[ ! -x $tools/python ]]; then
+    if ! "$tools/python" -c 'import pypx' 2>/dev/null; then
         need_virtual_environment ""
         tools=$virtual_environment/bin
     fi

@@ -111,6 +111,7 @@ end() {
 
 # walk_at_demo : all of this again, with a site that is started for it.
 walk_at_demo() {
+    local tools
     # shellcheck source=bin/prepare.bash
     source "$here/bin/prepare.bash"
     need_programs dcmqrscp=dcmtk
@@ -124,14 +125,14 @@ walk_at_demo() {
 }
 
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
-# Behind all others: beside the tools there may be programs that have the names of DCMTK's.
-PATH=$PATH:$here/.venv/bin
-case ${1-} in
+case ${*-} in
     '') ;;
     --demo) walk_at_demo ;;
     -x | -h | --help) print_help; exit ;;
-    *) fail 2 "There is no option ${1@Q}. See workflow.sh -x." ;;
+    *) fail 2 "There is no option ${*@Q}. See workflow.sh -x." ;;
 esac
+# Behind all others: beside the tools there may be programs that have the names of DCMTK's.
+PATH=$PATH:$here/.venv/bin
 if [[ -z $PACSIP || -z $AEC || -z $PATIENT ]]; then
     fail 2 "Set PACSIP, AEC and PATIENT, or give --demo. See workflow.sh -x."
 fi

@@ -25,7 +25,7 @@ _SENDERS = 2
 
 #: Objects in all, by the rows and columns of each: small ones, and 512 x 512 at 16 bits.
 _SMALL = (16, 5000)
-_LARGE = (512, 400)
+_LARGE = (512, 2000)
 
 #: Objects for the process each, which is slow.
 _FEW = 40
@@ -56,7 +56,7 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
     small, large = (_Load.of(scratch / f"sent-{size}", size, count) for size, count in (_SMALL, _LARGE))
     rows = [
         *_rows(small, "5,000 objects of 16 x 16", runs, 1.6, scratch),
-        *_rows(large, "400 images of 512 x 512", runs, 1.2, scratch),
+        *_rows(large, "2,000 images of 512 x 512", runs, 1.2, scratch),
         *_process_rows(small, scratch, runs),
         *_memory_rows(scratch),
     ]

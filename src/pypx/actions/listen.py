@@ -8,12 +8,14 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pypx.actions.receiving.admission import Admission
 from pypx.actions.receiving.arriving import ArrivingSeries
+from pypx.actions.receiving.follow_up import FollowUp, Run, Told
 from pypx.actions.receiving.receiver import Association, Observer, Receiver
 from pypx.actions.receiving.state import ListenerState, StateFile
 from pypx.actions.repack import RepackResult
@@ -81,12 +83,22 @@ class Listener:
     basemount : Basemount
     tell : callable
         Gets a Line for each series that is finished and each problem; called from several threads.
+    then : callable, optional
+        Does verbs with each series that is finished.
     """
 
-    def __init__(self, request: ListenRequest, basemount: Basemount, tell: Callable[[Line], None]) -> None:
+    def __init__(
+        self,
+        request: ListenRequest,
+        basemount: Basemount,
+        tell: Callable[[Line], None],
+        then: Run | None = None,
+    ) -> None:
         self._request = request
         self._basemount = basemount
         self._tell = tell
+        self._then = then
+        self._following: FollowUp | None = None
         self._stops = 0
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -119,7 +131,7 @@ class Listener:
         request, basemount = self._request, self._basemount
         basemount.prepare()
         observer = Observer(self._association, self._packed, self._problem)
-        with Catalogue.open(basemount) as catalogue:
+        with Catalogue.open(basemount) as catalogue, self._following_up(catalogue):
             self._arriving = ArrivingSeries(catalogue, request.quiet)
             receiver = Receiver(
                 request.port,
@@ -147,6 +159,7 @@ class Listener:
         while not self._stops and not receiver.failure:
             time.sleep(_TICK)
             self._tell_finished()
+            self._write_journal()
             state.write(self._state(receiver))
 
     def _state(self, receiver: Receiver) -> ListenerState:
@@ -163,6 +176,7 @@ class Listener:
                 received=self._counts["received"],
                 duplicates=self._counts["duplicates"],
                 waiting=receiver.waiting,
+                owed=self._following.waiting if self._following else 0,
                 failed=self._counts["failed"],
                 last_error=self._last_error,
             )
@@ -181,6 +195,8 @@ class Listener:
 
     def _packed(self, result: RepackResult) -> None:
         self._arriving.take(result)
+        if self._following:
+            self._following.take(result)
         with self._lock:
             self._counts["received"] += result.stored + result.conflicts
             self._counts["duplicates"] += result.duplicates
@@ -212,8 +228,39 @@ class Listener:
         except PypxError as error:
             logger.info("%s", error.message)
             return
-        for text in finished:
-            self._tell(Line(False, text))
+        for series in finished:
+            self._tell(Line(False, series.line))
+        if self._following:
+            self._following.finished(series.uid for series in finished)
+
+    @contextmanager
+    def _following_up(self, catalogue: Catalogue) -> Iterator[None]:
+        """Do verbs with what is received, if there are any to do, for as long as the ``with`` block lasts."""
+        if self._then is None:
+            yield
+            return
+
+        def tell(told: Told) -> None:
+            if told.is_problem:
+                self._say_problem(told.text)
+            else:
+                self._tell(Line(False, without_names(told.text, self._basemount)))
+
+        name = f"listen-{self._request.port}"
+        self._following = FollowUp(self._then, self._basemount, catalogue, name, tell)
+        try:
+            # Before anything is received: from here on, what is owed can be found out.
+            self._write_journal()
+            yield
+        finally:
+            self._following.close(lambda: self._stops > 1)
+
+    def _write_journal(self) -> None:
+        if self._following:
+            try:
+                self._following.write_journal()
+            except OSError as error:
+                self._say_problem(f"What --then is still to be done with cannot be written down ({error})")
 
 
 def without_names(text: str, basemount: Basemount) -> str:

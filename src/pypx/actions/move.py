@@ -210,7 +210,8 @@ class _Retrieve:
     ) -> dict[str, Verdict]:
         """Ask once for the missing series; the verdict on each. Better counts find their way into wanted."""
         lacking = self._lacking([wanted[uid] for uid in missing])
-        asked = requests(wanted.values(), self._request.whole_studies, missing, lacking)
+        whole = self._request.whole_studies
+        asked = requests(wanted.values(), whole, missing, lacking, self._request.jobs)
         answers = self._ask(asked, "Retrieving again" if again else "Retrieving")
         answers |= self._ask_one_by_one(wanted, asked, answers)
         if not self._is_here:

@@ -99,6 +99,7 @@ def requests(
     whole: Collection[str],
     missing: Collection[str],
     lacking: Mapping[str, Collection[str]] | None = None,
+    jobs: int = 1,
 ) -> list[Request]:
     """The requests that bring the missing series.
 
@@ -112,6 +113,8 @@ def requests(
         UIDs of the series that are not here in full.
     lacking : mapping of str to collection of str, optional
         SeriesInstanceUID to the SOPInstanceUIDs that are not here, of series of which a part is.
+    jobs : int
+        How many requests run side by side. Where whole studies are fewer, series are asked for instead.
 
     Returns
     -------
@@ -123,6 +126,16 @@ def requests(
     by_study: dict[str, list[Wanted]] = {}
     for series in wanted:
         by_study.setdefault(series.study_uid, []).append(series)
+    found = _of_studies(by_study, whole, missing, lacking)
+    return found if len(found) >= jobs else _of_studies(by_study, (), missing, lacking)
+
+
+def _of_studies(
+    by_study: Mapping[str, Sequence[Wanted]],
+    whole: Collection[str],
+    missing: Collection[str],
+    lacking: Mapping[str, Collection[str]],
+) -> list[Request]:
     return [
         request
         for study, series in by_study.items()

@@ -37,6 +37,16 @@ def events_of(catalogue: Catalogue, series_uids: Collection[str]) -> dict[str, l
     return found
 
 
+def received_since(catalogue: Catalogue, since: datetime) -> dict[str, str]:
+    """The series of which an instance came after a moment: SeriesInstanceUID to StudyInstanceUID."""
+    table = schema.event.c
+    query = select(table.SeriesInstanceUID, table.StudyInstanceUID).where(
+        table.kind == "received", table.time >= since.isoformat()
+    )
+    with catalogue.database.reading() as connection:
+        return dict(row._tuple() for row in connection.execute(query)) if connection else {}
+
+
 def all_series(catalogue: Catalogue) -> list[str]:
     """The UIDs of all series that are described or that something happened to."""
     return _all(

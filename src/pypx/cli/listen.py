@@ -6,6 +6,7 @@ import logging
 import re
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,20 +19,29 @@ from pypx.cli.options import (
     data_options,
     former_options,
     template_options,
+    told,
 )
+from pypx.cli.surroundings import unseen
+from pypx.cli.verbs import chain_of, verb_options
+from pypx.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pypx.actions.listen import Line, Listener, ListenRequest
+    from pypx.actions.receiving.follow_up import Run
     from pypx.basemount.layout import Basemount
 
 EXAMPLES = """
 px-listen --db /data/dicom/log
 px-listen --port 11112 --aet CHRISLOCAL --strictAET --allow ORTHANC@192.0.2.7
 px-listen --minFree 20G --db /data/dicom/log
+px-listen --then push,register --swift local --CUBE local --swiftServicesPACS BCH --db /data/dicom/log
 px-listen --status --db /data/dicom/log
 """
+
+#: Verbs that make sense for what came by itself.
+_AFTER_RECEIVING = ("push", "register")
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -106,6 +116,7 @@ class _Size(click.ParamType[int]):
 @click.option(
     "--status", "status", is_flag=True, help="Tell how the px-listen of this BASEMOUNT is, and end."
 )
+@verb_options
 @former_options("debug")
 @click.option("--json", "json", is_flag=True, help="With --status: answer in JSON, at a terminal too.")
 def command(verbosity: int | None, status: bool, json: bool, **options: Any) -> None:
@@ -113,7 +124,8 @@ def command(verbosity: int | None, status: bool, json: bool, **options: Any) -> 
 
     Runs until it is told to stop (Ctrl-C or SIGTERM): then it takes no more associations, finishes those
     that are open (told again: ends them), packs what came, and ends. It says a line for each
-    finished series and each problem.
+    finished series and each problem. With --then push,register, each series that is finished is put into
+    storage and registered with CUBE; what fails because a service is away is tried again until it is back.
     """
     if status:
         terminal.show_log("px-listen", verbosity)
@@ -154,7 +166,25 @@ def listener_of(options: Mapping[str, Any], tell: Callable[[Line], None]) -> Lis
     """The receiving service that the options describe, not yet running."""
     from pypx.actions.listen import Listener
 
-    return Listener(_request(options), _basemount(options), tell)
+    return Listener(_request(options), _basemount(options), tell, _then(options))
+
+
+def _then(options: Mapping[str, Any]) -> Run | None:
+    """What is done with each series, if anything."""
+    if not options["then"]:
+        return None
+    from pypx.actions.do import do
+
+    names = ("swift", "CUBE", "swiftServicesPACS")
+    given = {name: value for name, value in told(options).items() if name in names}
+    chain = chain_of(options, unseen)
+    for verb in chain.verbs:
+        if verb.name not in _AFTER_RECEIVING:
+            raise UsageError(
+                f"px-listen does not {verb.name}",
+                f"It can {' and '.join(_AFTER_RECEIVING)} what it received.",
+            )
+    return lambda found: do(replace(found, arguments={**given, **found.arguments}), chain.verbs)
 
 
 def _listen(options: Mapping[str, Any], verbosity: int) -> None:
@@ -199,7 +229,8 @@ def _show_status(options: Mapping[str, Any], json: bool) -> None:
         terminal.write_stdout(
             f"{state.aet} on port {state.port} since {state.since}:"
             f" {state.associations} associations ({state.open} open, {state.refused} refused),"
-            f" {state.received} images received, {state.waiting} waiting, {state.failed} failed."
+            f" {state.received} images received, {state.waiting} waiting, {state.failed} failed"
+            f"{f', {state.owed} series to be pushed or registered' if state.owed else ''}."
         )
         if state.last_error:
             terminal.write_stdout(f"Last error: {state.last_error}")

@@ -52,7 +52,7 @@ def former_options(*names: str, valued: bool = False) -> Callable[[_Command], _C
             message = "--%s means nothing to %s"
             context.call_on_close(lambda: logger.info(message, parameter.name, context.info_name))
 
-    return lambda command: _decorated(
+    return lambda command: decorated(
         command,
         *(
             click.option(f"--{name}", name, is_flag=not valued, hidden=True, expose_value=False, callback=say)
@@ -63,7 +63,7 @@ def former_options(*names: str, valued: bool = False) -> Callable[[_Command], _C
 
 def catalogue_options(command: _Command) -> _Command:
     """``--db`` and its other names."""
-    return _decorated(
+    return decorated(
         command,
         click.option(
             "--db",
@@ -79,7 +79,7 @@ def catalogue_options(command: _Command) -> _Command:
 
 def data_options(command: _Command) -> _Command:
     """``--datadir``."""
-    return _decorated(
+    return decorated(
         command,
         click.option(
             "-d",
@@ -110,7 +110,7 @@ def basemount_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None
 
 def files_options(command: _Command) -> _Command:
     """Which files: ``--xcrdir --xcrfile --xcrdirfile --parseAllFilesWithSubStr --recursive``."""
-    return _decorated(
+    return decorated(
         command,
         click.option("-p", "--xcrdir", "xcrdir", metavar="DIR", help="The files of this directory."),
         click.option("-f", "--xcrfile", "xcrfile", metavar="NAME", help="Of --xcrdir this file alone."),
@@ -150,7 +150,7 @@ def storage_template_options(command: _Command) -> _Command:
 
 
 def _template_options(command: _Command, templates: Mapping[str, str]) -> _Command:
-    return _decorated(
+    return decorated(
         command,
         *(
             click.option(f"--{name}", name, metavar="TEMPLATE", help=f"The name of {what}")
@@ -201,7 +201,8 @@ def uids_of(options: Mapping[str, Any], name: str) -> list[str]:
     return list(dict.fromkeys(part for part in parts if part))
 
 
-def _decorated(command: _Command, *decorators: _Decorator) -> _Command:
+def decorated(command: _Command, *decorators: _Decorator) -> _Command:
+    """A command with options, which its help shows in this order."""
     for decorate in reversed(decorators):
         command = decorate(command)
     return command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,15 +17,17 @@ from pypx.actions.do import Delay, Done, Feedback, SeriesDone, Verb, do, parse_v
 from pypx.actions.found import Found, to_json
 from pypx.actions.progress import Progress
 from pypx.cli.calling import values_of
-from pypx.cli.options import SECRETS, told
+from pypx.cli.options import SECRETS, decorated, told
 from pypx.cli.surroundings import Surroundings
-from pypx.errors import UsageError
+from pypx.errors import PypxError, UsageError
 
 if TYPE_CHECKING:
     from pypx.actions.push import PushResult
     from pypx.actions.register import RegisterResult
     from pypx.actions.status import Status
     from pypx.actions.verdict import MoveResult
+
+logger = logging.getLogger("pypx.then")
 
 #: The options on how verbs are done, which mean nothing to those of another find.
 THEN = ("then", "thenArgs", "withFeedBack", "intraSeriesRetrieveDelay", "waitForUserTerminate")
@@ -39,59 +42,63 @@ ShowingProgress: TypeAlias = Callable[[], AbstractContextManager[Progress]]
 ShowingReport: TypeAlias = Callable[[Sequence[Found], Mapping[str, Any]], None]
 
 
+def verb_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--then``, and what its verbs need to know."""
+    return decorated(
+        command,
+        click.option(
+            "--then",
+            "then",
+            metavar="VERB,…",
+            help="What to do with each series, in this order: retrieve, status, report, push, register.",
+        ),
+        click.option(
+            "--thenArgs",
+            "thenArgs",
+            metavar="JSON;…",
+            help='The verbs\' options, one JSON object for each verb: \'{};{"swift": "local"}\'.',
+        ),
+        click.option(
+            "--swift",
+            "swift",
+            metavar="KEY",
+            help="For push: a key of services/swift.json, or storage.json.",
+        ),
+        click.option("--CUBE", "CUBE", metavar="KEY", help="For register: a key of services/cube.json."),
+        click.option(
+            "--swiftServicesPACS",
+            "swiftServicesPACS",
+            metavar="NAME",
+            help="For push and register: the PACS that it is from.",
+        ),
+    )
+
+
 def then_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--then`` and how it is done."""
-    for option in reversed(
-        (
-            click.option(
-                "--then",
-                "then",
-                metavar="VERB,…",
-                help="What to do, in this order, with each series found: retrieve, status, report, push,"
-                " register.",
-            ),
-            click.option(
-                "--thenArgs",
-                "thenArgs",
-                metavar="JSON;…",
-                help='The verbs\' options, one JSON object for each verb: \'{};{"swift": "local"}\'.',
-            ),
-            click.option(
-                "--withFeedBack",
-                "withFeedBack",
-                is_flag=True,
-                help="Tell of each series as it goes, on stderr; the studies are done one by one.",
-            ),
-            click.option(
-                "--intraSeriesRetrieveDelay",
-                "intraSeriesRetrieveDelay",
-                metavar="S",
-                help="Retrieve series one by one, with a pause of S seconds after each; dynamic:N is a second"
-                " for each N images.",
-            ),
-            click.option(
-                "--waitForUserTerminate",
-                "waitForUserTerminate",
-                is_flag=True,
-                help="Once all is done, wait for Ctrl-C.",
-            ),
-            click.option(
-                "--swift",
-                "swift",
-                metavar="KEY",
-                help="For push: a key of services/swift.json or storage.json.",
-            ),
-            click.option("--CUBE", "CUBE", metavar="KEY", help="For register: a key of services/cube.json."),
-            click.option(
-                "--swiftServicesPACS",
-                "swiftServicesPACS",
-                metavar="NAME",
-                help="For push and register: the PACS that it is from.  [default: --aec]",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
+    """``--then``, and how it is done with what was found."""
+    return decorated(
+        command,
+        verb_options,
+        click.option(
+            "--withFeedBack",
+            "withFeedBack",
+            is_flag=True,
+            help="Tell of each series as it goes, on stderr; the studies are done one by one.",
+        ),
+        click.option(
+            "--intraSeriesRetrieveDelay",
+            "intraSeriesRetrieveDelay",
+            metavar="S",
+            help="Retrieve series one by one, with a pause of S seconds after each; dynamic:N is a second"
+            " for each N images.",
+        ),
+        click.option(
+            "--waitForUserTerminate",
+            "waitForUserTerminate",
+            is_flag=True,
+            help="Once all is done, wait for Ctrl-C.",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +139,10 @@ def chain_of(
         When a verb or its options cannot mean anything. Nothing has been done then.
     """
     text, arguments = options["then"], options["thenArgs"]
-    delay = options["intraSeriesRetrieveDelay"]
+    delay = options.get("intraSeriesRetrieveDelay")
     if not text:
         for name in ("thenArgs", "intraSeriesRetrieveDelay"):
-            if options[name]:
+            if options.get(name):
                 raise UsageError(f"--{name} is about --then, which is missing", "Give --then VERB,… too.")
         return Chain()
     names = parse_verbs(text)
@@ -162,8 +169,18 @@ def _verb(
     if name == "retrieve" and not tool.ways(values):
         return _Retrieve(values, _retrieving_anyhow(), showing)
     if name in ("push", "register"):
-        tool.check(values, options)
+        _check(tool, values, options)
     return _TOOL_VERBS[name](values, tool.run, showing)
+
+
+def _check(tool: Any, values: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Raise what is wrong with the options; a service that is away may be back by the time it is needed."""
+    try:
+        tool.check(values, options)
+    except UsageError:
+        raise
+    except PypxError as error:
+        logger.info("%s", error.message)
 
 
 @dataclass(frozen=True, slots=True)

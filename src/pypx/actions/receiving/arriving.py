@@ -26,6 +26,22 @@ class _Series:
         return " ".join(part for part in ("Series", uid or "without UID", modality) if part) + f": {words}"
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedSeries:
+    """A series of which nothing more is expected.
+
+    Parameters
+    ----------
+    uid : str
+        SeriesInstanceUID.
+    line : str
+        What to say of it, without the name of a patient.
+    """
+
+    uid: str
+    line: str
+
+
 class ArrivingSeries:
     """The series of which images arrive; may be used by several threads.
 
@@ -53,8 +69,8 @@ class ArrivingSeries:
                 series.images += sum(one.counts.values())
                 series.last, series.is_changed = now, True
 
-    def finished(self, all_of_them: bool = False) -> list[str]:
-        """A line for each series that is finished since the last call, without the name of a patient.
+    def finished(self, all_of_them: bool = False) -> list[FinishedSeries]:
+        """Each series that is finished since the last call.
 
         One is finished when as many images are held as were requested, or when nothing more came for a while.
 
@@ -79,4 +95,4 @@ class ArrivingSeries:
                 for uid, one in self._series.items()
                 if all_of_them or uid in complete or now - one.last >= self._quiet
             ]
-            return [self._series.pop(uid).line(uid, uid in complete) for uid in over]
+            return [FinishedSeries(uid, self._series.pop(uid).line(uid, uid in complete)) for uid in over]

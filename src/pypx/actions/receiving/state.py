@@ -44,6 +44,8 @@ class ListenerState:
         Associations: at this moment, in all, and those that were not let in.
     received, duplicates, waiting, failed : int
         Images: stored, held already, received and not yet packed; and problems.
+    owed : int
+        Series that ``--then`` is still to be done with.
     last_error : str
         In words; "" where there was none.
     """
@@ -59,6 +61,7 @@ class ListenerState:
     received: int
     duplicates: int
     waiting: int
+    owed: int
     failed: int
     last_error: str
 

@@ -65,7 +65,7 @@ def test_each_series_is_pushed_and_registered(
         until(lambda: listen.status()["owed"] == 0)
     assert _registered(cube) == {str(series.uid) for series in study.all_series}
     _assert_in_storage(store, files)
-    assert not list((basemount / "log").glob("*-then.json"))
+    assert not list((basemount / "log").glob("then-*.json"))
 
 
 def test_images_that_come_later_follow(
@@ -102,8 +102,8 @@ def test_killed_in_the_middle_it_goes_on_at_its_next_start(
     assert send(listen.port, files)[0] == files
     time.sleep(moment)
     listen.kill()
-    with PxListen(basemount, "--quiet", "0.5", *THEN):
-        until(lambda: len(_registered(cube)) == 2, 60)
+    with PxListen(basemount, "--quiet", "0.5", *THEN) as again:
+        until(lambda: len(_registered(cube)) == 2, 60, lambda: again.log)
     _assert_in_storage(store, files)
 
 
@@ -149,7 +149,7 @@ def test_a_journal_that_is_damaged_does_not_keep_it_from_receiving(
     basemount: Path, tmp_path: Path, store: DirectoryDestination, cube: Cube
 ) -> None:
     (basemount / "log").mkdir(parents=True)
-    (basemount / "log" / "listen-0-then.json").write_text('{"series": [1')
+    (basemount / "log" / "then-0.json").write_text('{"series": [1')
     with PxListen(basemount, "--quiet", "0.5", *THEN) as listen:
         send(listen.port, Study("AGAIN", attributes=DATED).series(1, 1).write(tmp_path / "sent"))
         until(lambda: len(_registered(cube)) == 1, 30)

@@ -246,7 +246,7 @@ class Listener:
             else:
                 self._tell(Line(False, without_names(told.text, self._basemount)))
 
-        name = f"listen-{self._request.port}"
+        name = f"then-{self._request.port}"
         self._following = FollowUp(self._then, self._basemount, catalogue, name, tell)
         try:
             # Before anything is received: from here on, what is owed can be found out.

@@ -135,7 +135,7 @@ class FollowUp:
         self._run = run
         self._log = str(basemount.log)
         self._tell = tell
-        self._journal = basemount.log / f"{name}-then.json"
+        self._journal = basemount.log / f"{name}.json"
         self._changing = threading.Condition()
         self._owed = {
             uid: _Owed(study_uid, due=time.monotonic())
@@ -305,5 +305,7 @@ def _of_journal(file: Path, catalogue: Catalogue) -> dict[str, str]:
 
 def _write(file: Path, document: Mapping[str, Any]) -> None:
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(document), "utf-8")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+        json.dump(document, written)
     unfinished.replace(file)

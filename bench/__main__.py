@@ -24,7 +24,7 @@ def main() -> int:
     sys.path[:0] = [str(_ROOT), str(_ROOT / "tests")]
     from bench import machine, results
 
-    command = f"{'chrt -r 1 ' if machine.is_ahead() else ''}python -m bench {asked.name} --runs {asked.runs}"
+    command = f"{machine.ahead()}python -m bench {asked.name} --runs {asked.runs}"
     with TemporaryDirectory(prefix="pypx-bench-") as scratch:
         benchmark = import_module(f"bench.{asked.name}").benchmark
         section = benchmark(Path(scratch), asked.runs, command)

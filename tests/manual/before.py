@@ -27,12 +27,14 @@ _TABLES = (
 #: Page to commands.
 BEFORE: Mapping[str, tuple[str, ...]] = {
     "docs/moving-from-3.rst": (_RETRIEVE_TO_DATA, *_TABLES),
+    "docs/chains.rst": (_SWIFT, _CUBE),
     "docs/json.rst": (_RETRIEVE,),
     "docs/scripts.rst": (_SWIFT,),
     "docs/storage.rst": (_RETRIEVE,),
     "docs/tools/pfstorage.rst": (_SWIFT,),
     "docs/tools/px-do.rst": (_SWIFT, _CUBE),
     "docs/tools/px-find.rst": (_SWIFT, _CUBE),
+    "docs/tools/px-listen.rst": (_SWIFT, _CUBE),
     "docs/tools/px-push.rst": (_SWIFT, _CUBE, _RETRIEVE),
     "docs/tools/px-register.rst": (_SWIFT, _CUBE, _RETRIEVE, _PUSH, _PUSH_FILES),
     "docs/tools/px-report.rst": (_RETRIEVE,),

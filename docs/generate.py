@@ -40,7 +40,7 @@ _GROUPS: Mapping[str, frozenset[str]] = {
     "Names": frozenset({"rootDirTemplate", "studyDirTemplate", "seriesDirTemplate", "imageTemplate"}),
     "DCMTK's programs": frozenset({"echoscu", "findscu", "movescu", "getscu", "storescp", "dcmsend"}),
     "Of every tool": frozenset(
-        {"json", "verbosity", "JSONargs", "debugToDir", "desc", "synopsis", "version", "help"}
+        {"json", "verbosity", "JSONargs", "debugToDir", "log_phi", "desc", "synopsis", "version", "help"}
     ),
 }
 _OWN = "Options"

@@ -178,7 +178,8 @@ def test_debug_files(pacs: Pacs, tmp_path: Path) -> None:
     assert json.loads(answer.read_text()) == ran.json
     assert name in answer.read_text()
     text = log.read_text()
-    assert f"PatientID=NAMED-{kind}" in text
+    assert "PatientID=…" in text
+    assert f"NAMED-{kind}" not in text
     assert "Received Final Find Response (Success)" in text
 
 
@@ -205,14 +206,17 @@ def test_levels_of_verbosity() -> None:
         said = [
             find(pacs, "--PatientName", "*1", verbosity=level).stderr.splitlines() for level in (0, 1, 2, 3)
         ]
+        openly = find(pacs, "--PatientName", "*1", "--log-phi", verbosity=3).stderr
     assert [len(lines) for lines in said[:2]] == [0, 1]
     assert {"Asking", "Studies found: 1, series: 2"} <= {
         word for word in ("Asking", "Studies found: 1, series: 2") if word in "\n".join(said[2])
     }
     assert "findscu" not in "\n".join(said[2])
     assert "*1" not in "\n".join(said[2])
-    for word in ("findscu -v -S", "Received Final Find Response (Success)", "-k 'PatientName=*1'"):
+    for word in ("findscu -v -S", "Received Final Find Response (Success)", "-k PatientName=…"):
         assert word in "\n".join(said[3])
+    assert "*1" not in "\n".join(said[3])
+    assert "-k 'PatientName=*1'" in openly
     assert all(line.startswith("px-find: ") for lines in said for line in lines)
 
 

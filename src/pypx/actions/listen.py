@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import threading
 import time
 from collections import Counter
@@ -23,6 +22,8 @@ from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
 from pypx.dcmtk.binaries import Binaries
+from pypx.dicom.tls import TlsSettings
+from pypx.discretion import discreet, hide_below
 from pypx.errors import PypxError
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class ListenRequest:
         Seconds that open associations have to end, once it is to stop.
     binaries : Binaries
     templates : TreeTemplates
+    tls : TlsSettings or None
+        How peers must protect their associations; None where they must not.
     """
 
     port: int
@@ -58,6 +61,7 @@ class ListenRequest:
     grace: float = 60.0
     binaries: Binaries = field(default_factory=Binaries)
     templates: TreeTemplates = field(default_factory=TreeTemplates)
+    tls: TlsSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,12 @@ class Listener:
         self._last_error = ""
         self._told: dict[str, float] = {}
         self._since = datetime.now(UTC)
+        hide_below(basemount.data)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether it takes associations over TLS, and no others."""
+        return self._request.tls is not None
 
     def stop(self) -> None:
         """Take no more associations, finish what runs, pack it, and return from :meth:`run`.
@@ -141,6 +151,7 @@ class Listener:
                 request.templates,
                 request.binaries,
                 observer,
+                request.tls,
             )
             try:
                 with StateFile.own(basemount, receiver.port) as state:
@@ -167,6 +178,7 @@ class Listener:
             return ListenerState(
                 pid=os.getpid(),
                 port=receiver.port,
+                tls=self._request.tls is not None,
                 aet=self._request.admission.ae_title,
                 since=self._since.isoformat(timespec="seconds"),
                 updated=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -212,7 +224,7 @@ class Listener:
         self._say_problem(f"{error.message}. {error.hint}")
 
     def _say_problem(self, text: str) -> None:
-        text = without_names(text, self._basemount)
+        text = discreet(text)
         now = time.monotonic()
         with self._lock:
             self._last_error = text
@@ -244,7 +256,7 @@ class Listener:
             if told.is_problem:
                 self._say_problem(told.text)
             else:
-                self._tell(Line(False, without_names(told.text, self._basemount)))
+                self._tell(Line(False, discreet(told.text)))
 
         name = f"then-{self._request.port}"
         self._following = FollowUp(self._then, self._basemount, catalogue, name, tell)
@@ -261,8 +273,3 @@ class Listener:
                 self._following.write_journal()
             except OSError as error:
                 self._say_problem(f"What --then is still to be done with cannot be written down ({error})")
-
-
-def without_names(text: str, basemount: Basemount) -> str:
-    """A text that may name files in data/, whose names hold those of patients, without them."""
-    return re.sub(rf"{re.escape(str(basemount.data))}/\S*", f"{basemount.data}/…", text)

@@ -22,6 +22,8 @@ import click
 from pypx import __version__
 from pypx.cli import terminal
 from pypx.cli.json_arguments import take_json_arguments
+from pypx.cli.query import patients_named
+from pypx.discretion import hide, hide_nothing
 from pypx.errors import InternalError, Interrupted, OutputUnwritable, PypxError, UsageError
 
 #: Where ``--debugToDir`` keeps the JSON of this run.
@@ -66,10 +68,23 @@ class Tool(click.Command):
                 callback=_keep_debug,
                 help="Write what was asked and answered to files in this directory.",
             ),
+            click.Option(
+                ["--log-phi", "log_phi"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_speak_openly,
+                help="Let the log, and sentences on stderr, name patients.",
+            ),
             _printing_option(["-x", "--desc"], "Print this help with all examples.", _long_help),
             _printing_option(["-y", "--synopsis"], "Print the usage in one paragraph.", _synopsis),
             _printing_option(["--version"], "Print the version.", lambda _: f"pypx {__version__}"),
         ]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, args)
+        hide(patients_named(ctx.params))
+        return rest
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:
@@ -94,6 +109,11 @@ def _long_help(context: click.Context) -> str:
 def _synopsis(context: click.Context) -> str:
     summary = (context.command.help or "").strip().split("\n\n")[0]
     return f"{context.get_usage()}\n\n{summary}"
+
+
+def _speak_openly(_context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        hide_nothing()
 
 
 def _keep_debug(context: click.Context, parameter: click.Parameter, directory: str | None) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pypx.discretion import hide_below
+
 if TYPE_CHECKING:
     from pypx.actions.sources import SourceFiles
     from pypx.basemount.layout import Basemount
@@ -105,7 +107,9 @@ def basemount_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None
 
     log = options.get("db") or (inherited or {}).get("db")
     data = options.get("datadir")
-    return Basemount.of_log_directory(Path(str(log)) if log else None, Path(data) if data else None)
+    basemount = Basemount.of_log_directory(Path(str(log)) if log else None, Path(data) if data else None)
+    hide_below(basemount.data)
+    return basemount
 
 
 def files_options(command: _Command) -> _Command:

@@ -31,6 +31,11 @@ QUERY_OPTIONS: Mapping[str, str] = {
     "AcquisitionProtocolDescription": "Description of the acquisition protocol.",
 }
 
+_NAMING_A_PATIENT = ("PatientID", "PatientName")
+
+#: What ``--query`` looks for in the patient (group 0010), by keyword or tag.
+_OF_PATIENT = re.compile(r"\s*(?:Other|Patient|\(?0010,?)", re.IGNORECASE)
+
 
 def query_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """One option for each of QUERY_OPTIONS."""
@@ -68,6 +73,15 @@ def matching_of(options: Mapping[str, Any]) -> dict[str, str]:
             )
         given[attribute(name.strip()).keyword] = value
     return {name: matching_value(name, value, today) for name, value in given.items()}
+
+
+def patients_named(options: Mapping[str, Any]) -> list[str]:
+    """The names and the IDs of patients among the values that the options look for."""
+    queried = (str(text).partition("=") for text in options.get("query") or ())
+    return [
+        *(str(options[name]) for name in _NAMING_A_PATIENT if options.get(name)),
+        *(value for name, _, value in queried if _OF_PATIENT.match(name)),
+    ]
 
 
 def returning_of(options: Mapping[str, Any]) -> list[str]:

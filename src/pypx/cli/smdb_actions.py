@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pypx.cli.progress import progress_bar
+from pypx.discretion import hide
 from pypx.errors import FileUnreadable, UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Asked:
         value = str(members.get(keyword, plain) or self.options.get(keyword) or "")
         if not value:
             raise UsageError(f"{self.action} needs a {keyword}", f"Give it with --actionArgs or --{keyword}.")
+        if keyword == "PatientID":
+            hide([value])
         return value
 
     def matching(self) -> dict[str, str]:

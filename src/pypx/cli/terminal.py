@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
+from pypx.discretion import DiscreetFormatter, discreet
 from pypx.printable import printable, printable_text
 
 #: ``--verbosity N`` as a level of the standard library's logging.
@@ -82,8 +83,8 @@ def accept_any_character(stream: TextIO) -> None:
 
 
 def say(tool: str, text: str) -> None:
-    """One sentence on stderr, with the tool's name before it."""
-    write_stderr(f"{tool}: {text}")
+    """One sentence on stderr, with the tool's name before it, and without those of patients."""
+    write_stderr(f"{tool}: {discreet(text)}")
 
 
 def write_stderr(line: str) -> None:
@@ -132,7 +133,7 @@ def keep_log(file: Path) -> None:
     Parameters
     ----------
     file : pathlib.Path
-        Made for its owner alone: what DCMTK says can hold names of patients.
+        Made for its owner alone: with ``--log-phi``, what DCMTK says can hold names of patients.
 
     Raises
     ------
@@ -140,7 +141,7 @@ def keep_log(file: Path) -> None:
     """
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handler.setLevel(logging.DEBUG)
     _attach(handler)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,27 +12,46 @@ from tempfile import TemporaryDirectory
 _ROOT = Path(__file__).parent.parent
 
 #: Each is a module of this package with ``benchmark(scratch, runs, command) -> Section``.
-BENCHMARKS = ("find", "push", "receive", "register", "repack", "retrieve", "status")
+BENCHMARKS = (
+    *("find", "report", "retrieve", "receive", "repack", "status", "push", "register"),
+    "growth",
+)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("name", choices=BENCHMARKS)
+    parser.add_argument("name", choices=(*BENCHMARKS, "all"))
     parser.add_argument("--runs", type=int, default=7, help="of each contender (default: %(default)s)")
     parser.add_argument("--dry", action="store_true", help="print the table, leave RESULTS.rst as it is")
+    parser.add_argument(
+        "--quick", action="store_true", help="little work, to see that all runs; the times mean nothing"
+    )
     asked = parser.parse_args()
     # The servers that the tests start are the ones to measure on.
     sys.path[:0] = [str(_ROOT), str(_ROOT / "tests")]
-    from bench import machine, results
+    if asked.quick:
+        os.environ["PYPX_BENCH_QUICK"] = "1"
+    names = BENCHMARKS if asked.name == "all" else (asked.name,)
+    # Each is measured, whatever those before it came to.
+    met = [_benchmark(name, asked.runs, is_kept=not (asked.dry or asked.quick)) for name in names]
+    return 0 if all(met) else 1
 
-    command = f"{machine.ahead()}python -m bench {asked.name} --runs {asked.runs}"
+
+def _benchmark(name: str, runs: int, *, is_kept: bool) -> bool:
+    """Run a benchmark, print what came out, and say whether it met its targets."""
+    from bench import machine, results
+    from bench.sizes import QUICK
+
+    command = f"{machine.ahead()}python -m bench {name} --runs {runs}"
     with TemporaryDirectory(prefix="pypx-bench-") as scratch:
-        benchmark = import_module(f"bench.{asked.name}").benchmark
-        section = benchmark(Path(scratch), asked.runs, command)
-    sys.stdout.write(section.text())
-    if not asked.dry:
+        section = import_module(f"bench.{name}").benchmark(Path(scratch), runs, command)
+    if QUICK:
+        section = section.without_targets()
+    sys.stdout.write(f"{section.text()}\n")
+    sys.stdout.flush()
+    if is_kept:
         results.write(section)
-    return 0 if section.met else 1
+    return section.met
 
 
 if __name__ == "__main__":

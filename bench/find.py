@@ -11,6 +11,7 @@ from pathlib import Path
 from bench import machine
 from bench.measuring import Usage, in_turns, one_after_another, run
 from bench.results import Row, Section, megabytes, spread
+from bench.sizes import sized
 from demo.studies import Study
 from pypx.actions.find import FindRequest, find
 from pypx.dcmtk import identifier
@@ -23,8 +24,8 @@ _SCRIPTS = Path(sys.executable).parent
 _SERIES = 6
 
 #: Studies in the large case and in the small one, by the beginning of their PatientID.
-_LARGE = ("LARGE", 500)
-_SMALL = ("SMALL", 20)
+_LARGE = ("LARGE", sized(500, 8))
+_SMALL = ("SMALL", sized(20, 4))
 
 _MEMORY = 150e6
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from bench import machine
 from bench.measuring import Usage, in_turns, run
 from bench.results import Row, Section, megabytes, spread
+from bench.sizes import sized
 from demo.server import HOST
 from demo.studies import Study
 from servers.swift import KEY, LOGIN, Swift
 
 _SCRIPTS = Path(sys.executable).parent
 
-_SERIES, _INSTANCES = 20, 100
+_SERIES, _INSTANCES = sized(20, 3), sized(100, 5)
 _FILES = _SERIES * _INSTANCES
 
 _THREADS = 8

@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import machine
 from bench.measuring import ENVIRONMENT, Measurement, Usage, in_turns
 from bench.results import Row, Section, megabytes
+from bench.sizes import sized
 from demo.server import HOST, free_port
 from demo.studies import Study
 from listener import PxListen
@@ -24,16 +25,16 @@ from pypx.dcmtk.binaries import Binaries
 _SENDERS = 2
 
 #: Objects in all, by the rows and columns of each: small ones, and 512 x 512 at 16 bits.
-_SMALL = (16, 5000)
-_LARGE = (512, 2000)
+_SMALL = (16, sized(5000, 60))
+_LARGE = (512, sized(2000, 20))
 
 #: Objects for the process each, which is slow.
-_FEW = 40
+_FEW = sized(40, 4)
 
 #: Objects over which memory is watched, and after how many it is taken as the beginning.
-_MANY = int(os.environ.get("PYPX_BENCH_OBJECTS", "100000"))
+_MANY = int(os.environ.get("PYPX_BENCH_OBJECTS") or sized(100_000, 300))
 _WARM = _MANY // 5
-_HEAP = 5000
+_HEAP = sized(5000, 60)
 
 #: What such a process does at the least: read the header, put the file somewhere else.
 _EACH = (
@@ -55,8 +56,8 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
     """
     small, large = (_Load.of(scratch / f"sent-{size}", size, count) for size, count in (_SMALL, _LARGE))
     rows = [
-        *_rows(small, "5,000 objects of 16 x 16", runs, 1.6, scratch),
-        *_rows(large, "2,000 images of 512 x 512", runs, 1.2, scratch),
+        *_rows(small, f"{small.count:,} objects of 16 x 16", runs, 1.6, scratch),
+        *_rows(large, f"{large.count:,} images of 512 x 512", runs, 1.2, scratch),
         *_process_rows(small, scratch, runs),
         *_memory_rows(scratch),
     ]
@@ -143,7 +144,10 @@ def _px_listen(load: _Load, scratch: Path) -> Usage:
 
 
 def _catalogued(basemount: Path) -> int:
-    connection = sqlite3.connect(f"{(basemount / 'log' / 'smdb.sqlite').as_uri()}?mode=ro", uri=True)
+    file = basemount / "log" / "smdb.sqlite"
+    if not file.exists():
+        return 0
+    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
     try:
         return int(connection.execute("select count(*) from instance").fetchone()[0])
     except sqlite3.OperationalError:

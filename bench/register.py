@@ -11,6 +11,7 @@ from pathlib import Path
 from bench import machine
 from bench.measuring import Usage, in_turns, run
 from bench.results import Row, Section, megabytes, spread
+from bench.sizes import sized
 from demo.cube import CHRIS, USERS, Cube, directory_names
 from demo.cube_rules import Interface
 from demo.studies import Study
@@ -22,7 +23,7 @@ _LOOP = Path(__file__).with_name("register_loop.py")
 #: Seconds that each request takes.
 _DELAY = 0.02
 
-_SMALL, _LARGE = 10, 1000
+_SMALL, _LARGE = sized(10, 3), sized(1000, 24)
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-import venv
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import machine
+from bench import earlier, machine
 from bench.measuring import Measurement, Usage, in_turns, run
 from bench.results import Row, Section, megabytes
+from bench.sizes import sized
 from demo.studies import Study
 from pypx.actions.repack.reading import USUAL_JOBS
 from pypx.basemount import schema
@@ -22,7 +21,7 @@ from pypx.basemount.templates import TreeTemplates
 _SCRIPTS = Path(sys.executable).parent
 _COPY_LOOP = Path(__file__).with_name("copy_loop.py")
 
-_PATIENTS, _SERIES, _INSTANCES = 10, 10, 100
+_PATIENTS, _SERIES, _INSTANCES = sized(10, 2), sized(10, 2), sized(100, 10)
 _FILES = _PATIENTS * _SERIES * _INSTANCES
 
 #: Each file named so often, to see whether memory grows with their number.
@@ -30,8 +29,6 @@ _TIMES = 10
 
 _MEMORY = 150e6
 
-#: The last release of the suite before this one; it does not run with later releases of pydicom.
-_EARLIER = ("pypx==3.12.6", "pydicom<3")
 
 #: It is slow, and its spread is small beside the ratio.
 _EARLIER_RUNS = 3
@@ -154,25 +151,16 @@ def _copying_rows(case: _Case, runs: int) -> list[Row]:
 
 def _earlier_rows(case: _Case, runs: int) -> list[Row]:
     try:
-        px_repack = _installed(case.scratch / "earlier")
-    except subprocess.CalledProcessError as error:
-        said = " ".join((error.stderr or error.stdout or "").split())[-200:]
-        return [Row("release 3.12.6", f"cannot be installed here: {said}", "at least 4 times", False)]
+        px_repack = earlier.scripts() / "px-repack"
+    except earlier.NotInstallable as error:
+        return [Row(earlier.NAME, f"cannot be installed here: {error}", "at least 4 times", False)]
     measured = in_turns({"px-repack": case.px_repack, "earlier": lambda: case.earlier(px_repack)}, runs)
     ratio = measured["earlier"].seconds / measured["px-repack"].seconds
     return [
-        _row("release 3.12.6", measured["earlier"]),
+        _row(earlier.NAME, measured["earlier"]),
         _row("px-repack, in turns with it", measured["px-repack"]),
         Row("files per second, px-repack / 3.12.6", f"{ratio:.1f}", "at least 4", ratio >= 4),
     ]
-
-
-def _installed(directory: Path) -> Path:
-    """The px-repack of the earlier release, in a virtual environment of its own."""
-    venv.create(directory, with_pip=True)
-    pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", *_EARLIER]
-    subprocess.run(pip, check=True, capture_output=True, text=True)
-    return directory / "bin" / "px-repack"
 
 
 def _memory_rows(case: _Case) -> list[Row]:

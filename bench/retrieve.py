@@ -14,16 +14,17 @@ from pathlib import Path
 from bench import machine
 from bench.measuring import ENVIRONMENT, Usage, in_turns, run
 from bench.results import Row, Section, megabytes
+from bench.sizes import sized
 from demo.studies import Study
 from pypx.dcmtk.binaries import Binaries
 from servers.orthanc import Orthanc
 
 _SCRIPTS = Path(sys.executable).parent
-_SERIES = 40
+_SERIES = sized(40, 4)
 _JOBS = 2
 
 #: Rows and columns, instances in all, and how many times the seconds of bare getscu px-move may take.
-_CASES = ((64, 2000, 3.0), (512, 2000, 1.4))
+_CASES = ((64, sized(2000, 20), 3.0), (512, sized(2000, 20), 1.4))
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:

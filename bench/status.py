@@ -14,14 +14,15 @@ from bench import machine
 from bench.large_catalogue import LargeCatalogue
 from bench.measuring import Measurement, Usage, in_turns, run
 from bench.results import Row, Section, megabytes, spread
+from bench.sizes import sized
 from servers.postgresql import Postgresql
 
 _SCRIPTS = Path(sys.executable).parent
-_LARGE = LargeCatalogue()
+_LARGE = LargeCatalogue(sized(1_000_000, 20_000))
 _MEMORY = 150e6
 
-#: A hundred of the patients, and all that is held.
-_WILDCARD, _EVERYTHING = "P0000*", "*"
+#: Some of the patients, all that is held; and how many the former are.
+_WILDCARD, _EVERYTHING, _FITTING = "P0000*", "*", 100
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
@@ -50,7 +51,7 @@ def _about(runs: int) -> str:
         f"A catalogue of {_LARGE.instances:,} instances in {_LARGE.series:,} series,"
         f" {_LARGE.studies:,} studies and {_LARGE.patients:,} patients, of which there are no files. Start-up"
         f" included; the answers are JSON. *By PatientID wildcard* is ``--PatientID '{_WILDCARD}'``, which"
-        f" fits 100 of the patients. {runs} runs each, in turns; load of the machine at the end:"
+        f" fits {_FITTING} of the patients. {runs} runs each, in turns; load of the machine at the end:"
         f" {machine.load()}."
     )
 
@@ -66,7 +67,8 @@ class _Case:
         _LARGE.fill(self.basemount / "log")
         (series,) = self._answer(self._status)["data"]
         assert (series["packed"], series["state"]) == (_LARGE.per_series, "complete")
-        assert len(self._answer(self._search(_WILDCARD))["data"]) == 100 * _LARGE.studies_per_patient
+        fitting = min(_FITTING, _LARGE.patients) * _LARGE.studies_per_patient
+        assert len(self._answer(self._search(_WILDCARD))["data"]) == fitting
         assert len(self._answer(self._search(_EVERYTHING))["data"]) == _LARGE.studies
 
     def _answer(self, argv: Sequence[str]) -> dict[str, list[dict[str, object]]]:

@@ -87,8 +87,11 @@ def discreet(text: str) -> str:
     >>> discreet("SERVICES/PACS/BCH/P-1-Doe_Jane/Brain/1.dcm: it changed")
     'SERVICES/PACS/BCH/…: it changed'
     """
-    if _is_off:
-        return text
+    return text if _is_off else without_patients(text)
+
+
+def without_patients(text: str) -> str:
+    """As :func:`discreet`, for what is kept, whatever may be said (the audit log)."""
     with _lock:
         directories, values = tuple(_directories.values()), tuple(_values.values())
     for pattern in directories:

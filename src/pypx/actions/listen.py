@@ -18,12 +18,13 @@ from pypx.actions.receiving.follow_up import FollowUp, Run, Told
 from pypx.actions.receiving.receiver import Association, Observer, Receiver
 from pypx.actions.receiving.state import ListenerState, StateFile
 from pypx.actions.repack import RepackResult
+from pypx.basemount.audit import Entry
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
 from pypx.dcmtk.binaries import Binaries
 from pypx.discretion import discreet, hide_below
-from pypx.errors import PypxError
+from pypx.errors import AssociationRejected, PypxError, RequestFailed
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,10 @@ class Line:
     text: str
 
 
+def _keep_no_audit(_entry: Entry) -> None:
+    pass
+
+
 class Listener:
     """A receiving service.
 
@@ -85,6 +90,8 @@ class Listener:
         Gets a Line for each series that is finished and each problem; called from several threads.
     then : callable, optional
         Does verbs with each series that is finished.
+    audit : callable, optional
+        Gets an entry for each association and each series that is finished.
     """
 
     def __init__(
@@ -93,7 +100,9 @@ class Listener:
         basemount: Basemount,
         tell: Callable[[Line], None],
         then: Run | None = None,
+        audit: Callable[[Entry], None] = _keep_no_audit,
     ) -> None:
+        self._audit = audit
         self._request = request
         self._basemount = basemount
         self._tell = tell
@@ -186,6 +195,7 @@ class Listener:
         served = association.served
         if not served and not association.refusal:
             return  # a load balancer, or somebody who looks whether the port is open
+        self._audit(_received(association))
         with self._lock:
             self._counts["associations" if served else "refused"] += 1
         if not served:
@@ -231,6 +241,8 @@ class Listener:
             return
         for series in finished:
             self._tell(Line(False, series.line))
+            counts = {"images": series.images}
+            self._audit(Entry("pack", studies=(series.study_uid,), series=(series.uid,), counts=counts))
         if self._following:
             self._following.finished(series.uid for series in finished)
 
@@ -262,3 +274,12 @@ class Listener:
                 self._following.write_journal()
             except OSError as error:
                 self._say_problem(f"What --then is still to be done with cannot be written down ({error})")
+
+
+def _received(association: Association) -> Entry:
+    """An association as the audit log has it; which series came is written when they are finished."""
+    served = association.served
+    if not served:
+        return Entry("receive", AssociationRejected.code, source=association.peer)
+    outcome = RequestFailed.code if served.problems else "success"
+    return Entry("receive", outcome, source=association.peer, counts={"images": served.images})

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, TypeAlias
 import click
 
 from pypx import __version__
-from pypx.cli import terminal
+from pypx.cli import auditing, terminal
 from pypx.cli.json_arguments import take_json_arguments
 from pypx.cli.query import patients_named
 from pypx.discretion import hide, hide_nothing
@@ -140,6 +140,7 @@ def run(tool: Tool, arguments: Sequence[str] | None = None) -> NoReturn:
     this returns, since SIGTERM unwinds the stack just as Ctrl-C does.
     """
     terminal.open_missing_streams()
+    auditing.act_as(tool.name or "pypx")
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(_status(tool, tool.name or "pypx", arguments))
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.auditing import audited, node_named
 from pypx.cli.imports import import_pydicom
-from pypx.cli.options import catalogue_options
+from pypx.cli.options import basemount_of, catalogue_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.query import matching_of, query_options, returning_of
@@ -112,8 +113,11 @@ def _find(options: Mapping[str, Any], showing: ShowingProgress) -> Found:
         binaries=binaries_of(options),
         arguments=told_with_verbs(options),
     )
-    with showing() as progress:
-        return find(request, progress)
+    audit = audited(basemount_of(options), "find", source=node_named(request.node), keys=request.matching)
+    with showing() as progress, audit as doing:
+        result = find(request, progress)
+        doing.found(result)
+    return result
 
 
 def main() -> NoReturn:

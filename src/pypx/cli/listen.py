@@ -6,12 +6,13 @@ import re
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from pypx.cli import edge, terminal
+from pypx.cli import auditing, edge, terminal
 from pypx.cli.options import (
     basemount_of,
     catalogue_options,
@@ -165,7 +166,8 @@ def listener_of(options: Mapping[str, Any], tell: Callable[[Line], None]) -> Lis
     """The receiving service that the options describe, not yet running."""
     from pypx.actions.listen import Listener
 
-    return Listener(_request(options), _basemount(options), tell, _then(options))
+    basemount = _basemount(options)
+    return Listener(_request(options), basemount, tell, _then(options), partial(auditing.record, basemount))
 
 
 def _then(options: Mapping[str, Any]) -> Run | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.auditing import audited, node_named
 from pypx.cli.options import catalogue_options, template_options
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.surroundings import SHELL, Surroundings
@@ -18,6 +19,7 @@ from pypx.printable import printable
 if TYPE_CHECKING:
     from pypx.actions.found import Found
     from pypx.actions.move import MoveRequest
+    from pypx.actions.progress import Progress
     from pypx.actions.verdict import MoveResult
     from pypx.basemount.layout import Basemount
     from pypx.dicom.node import Node
@@ -108,9 +110,21 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> MoveResult:
             "Say --get (C-GET), --receivePort N (C-MOVE to this host, which the PACS must know), or --to AET"
             " (C-MOVE to a px-listen).",
         )
+    return retrieved(move, options, surroundings)
+
+
+def retrieved(
+    retrieve: Callable[[MoveRequest, Basemount, Progress], MoveResult],
+    options: Mapping[str, Any],
+    surroundings: Surroundings,
+) -> MoveResult:
+    """Retrieve what the options name, or what was found before, in this way."""
     request, basemount = move_request(options, surroundings)
-    with surroundings.progress() as progress:
-        return move(request, basemount, progress)
+    audit = audited(basemount, "retrieve", source=node_named(request.node), target=request.destination)
+    with surroundings.progress() as progress, audit as doing:
+        result = retrieve(request, basemount, progress)
+        doing.retrieved(result)
+    return result
 
 
 def ways(options: Mapping[str, Any]) -> list[str]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
-from pypx.cli.options import catalogue_options, former_options
+from pypx.cli.auditing import audited
+from pypx.cli.options import basemount_of, catalogue_options, former_options
 from pypx.cli.storage import retry_options, storage_of, storage_options
+from pypx.discretion import without_patients
 from pypx.errors import UsageError
 from pypx.printable import printable
 
@@ -40,6 +42,13 @@ _ARGUMENTS: Mapping[str, frozenset[str]] = {
         {"fromLocation", "path", "toLocation", "toLocationOver", "mapLocationOver", "substr"}
     ),
     "rmtree": frozenset({"path", "swiftpath"}),
+}
+
+#: What the audit log calls an action, and the argument that says where.
+_AUDITED: Mapping[str, tuple[str, str]] = {
+    "objPut": ("put", "toLocation"),
+    "objPull": ("pull", "fromLocation"),
+    "rmtree": ("delete", "path"),
 }
 
 _RETURNED = ("name", "bytes", "hash", "last_modified")
@@ -80,7 +89,8 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
 
     with storage_of(options) as storage, progress_bar() as progress:
         run = {"ls": _ls, "objPut": _put, "objPull": _pull, "rmtree": _rmtree}[asked.action]
-        answer = run(_Run(storage, asked, options, progress))
+        running = _Run(storage, asked, options, progress)
+        answer = run(running) if asked.action == "ls" else _audited(run, running)
     if edge.output_is_json(json):
         edge.write_json(answer.document)
     else:
@@ -133,6 +143,18 @@ class _Answer:
     document: Mapping[str, Any]
     lines: Sequence[str] = ()
     failed: Transferred | None = None
+
+
+def _audited(run: Callable[[_Run], _Answer], running: _Run) -> _Answer:
+    """Run an action that copies or removes, and write that into the audit log."""
+    what, name = _AUDITED[running.asked.action]
+    place = f"{running.storage.label}: {without_patients(running.asked.text(name, 'path', 'swiftpath'))}"
+    source, target = (place, "") if what == "pull" else ("", place)
+    with audited(basemount_of(running.options), what, source=source, target=target) as doing:
+        answer = run(running)
+        counts = answer.document.get("summary") or {"objects": len(answer.document["dellist"])}
+        doing.add((), counts, answer.failed.error if answer.failed else None)
+    return answer
 
 
 def _asked(options: Mapping[str, Any]) -> _Asked:

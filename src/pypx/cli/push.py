@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.auditing import audited, node_named
 from pypx.cli.options import (
     basemount_of,
     catalogue_options,
@@ -126,7 +127,10 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> PushResult:
             options["jobs"],
             Retries(options["retries"]),
         )
-        result = push(request, basemount, closing.enter_context(surroundings.progress()))
+        progress = closing.enter_context(surroundings.progress())
+        with audited(basemount, "push", target=_named(target)) as doing:
+            result = push(request, basemount, progress)
+            doing.pushed(result)
     handed_on = {name: inherited[name] for name in _HANDED_ON if name in inherited}
     return replace(result, arguments=handed_on | told(options))
 
@@ -172,6 +176,12 @@ def _target(
             "Give --swiftServicesPACS NAME: the series go to SERVICES/PACS/NAME in the storage.",
         )
     return StorageTarget(storage, str(pacs_name), templates)
+
+
+def _named(target: Target) -> str:
+    from pypx.actions.push import PacsTarget
+
+    return node_named(target.node) if isinstance(target, PacsTarget) else target.storage.label
 
 
 def _founds(surroundings: Surroundings) -> Sequence[Found]:

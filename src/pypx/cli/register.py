@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.auditing import audited
 from pypx.cli.options import (
     basemount_of,
     catalogue_options,
@@ -138,7 +139,11 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> RegisterResul
         request = RegisterRequest(
             address, wanted, storage, options["jobs"], options["timeout"], options["retries"]
         )
-        return register(request, basemount, closing.enter_context(surroundings.progress()))
+        progress = closing.enter_context(surroundings.progress())
+        with audited(basemount, "register", target=address.url) as doing:
+            result = register(request, basemount, progress)
+            doing.registered(result)
+    return result
 
 
 def check(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> None:

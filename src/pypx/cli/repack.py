@@ -13,6 +13,7 @@ import click
 
 from pypx.actions.progress import ignore_progress
 from pypx.cli import edge, terminal
+from pypx.cli.auditing import audited
 from pypx.cli.options import (
     basemount_of,
     catalogue_options,
@@ -98,18 +99,22 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> RepackResult:
             # Worth a look at the names beforehand only where somebody watches.
             is_watched = progress is not ignore_progress and not sources.is_list
             total = _count(sources.files(leaving_out=ours), progress) if is_watched else None
-            return pack(
-                files,
-                basemount,
-                catalogue,
-                templates,
-                source=Source.TAKE if cleanup else Source.KEEP,
-                # With --cleanup, an earlier run over the same list has removed what is safe.
-                missing=Fate.FAILED if sources.is_list and not cleanup else Fate.SKIPPED,
-                jobs=options["jobs"],
-                progress=progress,
-                total=total,
-            )
+            # With --cleanup, files that are safe are removed.
+            with audited(basemount, "pack", keys=("cleanup",) if cleanup else ()) as doing:
+                result = pack(
+                    files,
+                    basemount,
+                    catalogue,
+                    templates,
+                    source=Source.TAKE if cleanup else Source.KEEP,
+                    # With --cleanup, an earlier run over the same list has removed what is safe.
+                    missing=Fate.FAILED if sources.is_list and not cleanup else Fate.SKIPPED,
+                    jobs=options["jobs"],
+                    progress=progress,
+                    total=total,
+                )
+                doing.packed(result)
+            return result
 
 
 def _count(files: Iterable[Path], progress: Progress) -> int:

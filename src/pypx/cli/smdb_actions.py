@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pypx.cli.auditing import audited
 from pypx.cli.progress import progress_bar
 from pypx.discretion import hide
 from pypx.errors import FileUnreadable, UsageError
@@ -147,7 +148,7 @@ def _search(asked: Asked) -> Outcome:
     }
     typed = [part for name, value in matching.items() for part in (f"--{name}", value)]
     command = shlex.join(("px-smdb", "--action", "search", *typed))
-    with _catalogue(asked) as catalogue:
+    with _catalogue(asked) as catalogue, audited(asked.basemount, "search", keys=matching) as doing:
         found = search(
             catalogue,
             matching,
@@ -155,6 +156,7 @@ def _search(asked: Asked) -> Outcome:
             command=command,
             arguments={**given, "db": str(asked.basemount.log)},
         )
+        doing.found(found)
 
     def show() -> None:
         if not found.studies:
@@ -281,7 +283,10 @@ def _export(asked: Asked) -> Outcome:
     if not asked.text:
         raise UsageError("export needs a directory to write to", "Name it with --actionArgs DIR.")
     with _catalogue(asked) as catalogue, progress_bar() as progress:
-        result = export_tables(asked.basemount, catalogue, Path(asked.text).expanduser(), progress)
+        directory = Path(asked.text).expanduser()
+        with audited(asked.basemount, "export", target=str(directory)) as doing:
+            result = export_tables(asked.basemount, catalogue, directory, progress)
+            doing.add((), result.counts)
     return Outcome(_of_json(result.to_json()))
 
 
@@ -290,7 +295,14 @@ def _service(asked: Asked) -> Outcome:
     from pypx.cli.smdb_shown import show_keys
 
     added = _read(asked.text[1:]) if asked.text.startswith("@") else asked.text
-    document = service_keys(asked.basemount, asked.action, added, reveal=asked.options["reveal"])
+    reveal = asked.options["reveal"]
+    if not added.strip() and not reveal:
+        document = service_keys(asked.basemount, asked.action)
+        return Outcome(_of_json(document), partial(show_keys, document["data"]))
+    what, target = "change" if added.strip() else "reveal", f"services/{asked.action.lower()}.json"
+    with audited(asked.basemount, what, target=target) as doing:
+        document = service_keys(asked.basemount, asked.action, added, reveal=reveal)
+        doing.concerns(json.loads(added) if added.strip() else document["data"])
     return Outcome(_of_json(document), partial(show_keys, document["data"]))
 
 

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -248,16 +249,9 @@ class _Retrieve(_ToolVerb):
 def _retrieving_anyhow() -> Callable[[Mapping[str, Any], Surroundings], MoveResult]:
     """Retrieve by the first way that there is."""
     from pypx.actions.first_way import FirstWay
-    from pypx.cli.move import move_request
+    from pypx.cli.move import retrieved
 
-    first_way = FirstWay()
-
-    def run(options: Mapping[str, Any], surroundings: Surroundings) -> MoveResult:
-        request, basemount = move_request(options, surroundings)
-        with surroundings.progress() as progress:
-            return first_way.move(request, basemount, progress)
-
-    return run
+    return partial(retrieved, FirstWay().move)
 
 
 class _Status(_ToolVerb):

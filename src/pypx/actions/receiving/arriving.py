@@ -25,6 +25,10 @@ class _Series:
         words = f"{self.images} images received{', complete' if is_complete else ''}"
         return " ".join(part for part in ("Series", uid or "without UID", modality) if part) + f": {words}"
 
+    def finished(self, uid: str, is_complete: bool) -> FinishedSeries:
+        study_uid = self.description.get("StudyInstanceUID", "")
+        return FinishedSeries(uid, self.line(uid, is_complete), study_uid, self.images)
+
 
 @dataclass(frozen=True, slots=True)
 class FinishedSeries:
@@ -36,10 +40,15 @@ class FinishedSeries:
         SeriesInstanceUID.
     line : str
         What to say of it, without the name of a patient.
+    study_uid : str
+    images : int
+        How many came.
     """
 
     uid: str
     line: str
+    study_uid: str
+    images: int
 
 
 class ArrivingSeries:
@@ -95,4 +104,4 @@ class ArrivingSeries:
                 for uid, one in self._series.items()
                 if all_of_them or uid in complete or now - one.last >= self._quiet
             ]
-            return [FinishedSeries(uid, self._series.pop(uid).line(uid, uid in complete)) for uid in over]
+            return [self._series.pop(uid).finished(uid, uid in complete) for uid in over]

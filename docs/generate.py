@@ -30,6 +30,7 @@ _MARK = ".. Written by docs/generate.py; a change here is lost."
 #: Options that several tools share, by what they are about; what is in none of these groups comes first.
 _GROUPS: Mapping[str, frozenset[str]] = {
     "The PACS": frozenset({"pacs", "PACS", "aet", "aec", "serverIP", "serverPort"}),
+    "TLS": frozenset({"tls", "tlsKey", "tlsCertificate", "tlsCA", "tlsPeer", "tlsProfile", "tlsPassphrase"}),
     "Studies and series": frozenset({*QUERY_OPTIONS, "query"}),
     "Files": frozenset(
         {"xcrdir", "xcrfile", "xcrdirfile", "parseAllFilesWithSubStr", "recursive", "files_from", "null"}
@@ -48,6 +49,7 @@ _OWN = "Options"
 #: Pages with more about a group of options.
 _MORE = {
     "The PACS": "services",
+    "TLS": "tls",
     "Storage": "storage",
     "CUBE": "services",
     "The BASEMOUNT": "basemount",

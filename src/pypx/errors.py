@@ -455,3 +455,51 @@ class CatalogueDiffers(PypxError):
         "Files in data/ are missing, changed or not catalogued, or images wait in incoming/ or quarantine/."
     )
     cure = "Run px-smdb --action check --repair; it says what it did, and what is left to a person."
+
+
+class TlsFailed(PypxError):
+    """No TLS connection came about (PS3.15, annex B), for the reason in the message."""
+
+    code = "tls-failed"
+    cause = "The two sides found no version of TLS, or no cipher suite, that both take."
+    cure = "Ask the PACS administrator for the TLS profile, and name it with --tlsProfile."
+
+
+class TlsUntrusted(TlsFailed):
+    """The peer's certificate is signed by nobody whom we trust."""
+
+    code = "tls-untrusted"
+    cause = "The certificate of the PACS is not signed by one of those in --tlsCA, or not by anybody else."
+    cure = "Ask the PACS administrator for the certificate of the CA, and name its file with --tlsCA."
+
+
+class TlsExpired(TlsFailed):
+    """The peer's certificate is not valid at this time."""
+
+    code = "tls-expired"
+    cause = "The certificate of the PACS has expired, or is not valid yet."
+    cure = "Check the clock of this machine; then tell the PACS administrator to renew the certificate."
+
+
+class TlsRefused(TlsFailed):
+    """The peer wants a certificate from us, or does not take the one that it was shown."""
+
+    code = "tls-refused"
+    cause = "The PACS wants a certificate of ours, or does not trust the one that it was shown."
+    cure = "Give --tlsKey and --tlsCertificate, and have the PACS administrator trust who signed it."
+
+
+class TlsNotSpoken(TlsFailed):
+    """What listens at the port does not speak TLS."""
+
+    code = "tls-not-spoken"
+    cause = "What listens at the port of the PACS speaks no TLS."
+    cure = "Check --serverPort: PACS have a port of its own for TLS (often 2762); or leave out --tls."
+
+
+class TlsFilesUnusable(PypxError):
+    """Private key, certificate or CA file cannot be used."""
+
+    code = "tls-files"
+    cause = "The private key, the certificate or the CA file cannot be read, or they do not fit each other."
+    cure = "Check the files of --tlsKey, --tlsCertificate and --tlsCA: PEM, and of one pair."

@@ -15,6 +15,7 @@ OMITTED: Mapping[str, str] = {
     r"PACS_QR\.sh (?!.*--runtime local)": "needs a container engine; test_pacs_qr_engines.py asks one",
     r"docker ": "needs a container engine; bin/test-image does what these do without one",
     r"sudo -u postgres ": "needs the database of the system; the tests have one with such a role",
+    r".*--tlsKey": "needs a PACS with TLS, and certificates; test_tls.py and test_listen_tls.py make them",
     r"sudo systemctl |systemctl |journalctl ": "needs systemd",
 }
 

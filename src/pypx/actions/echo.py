@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from pypx.dcmtk import association, echoscu
+from pypx.dcmtk import echoscu
 from pypx.dcmtk.binaries import Binaries
+from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.process import Processes
 from pypx.dicom.node import Node
 
@@ -57,10 +58,10 @@ def echo(node: Node, timeout: float, binaries: Binaries | None = None) -> Echo:
     PypxError
         When there was no answer, or not success; its kind says why.
     """
-    binary = (binaries or Binaries()).path("echoscu")
     begun = time.monotonic()
     with Processes() as processes:
-        ended = processes.run(echoscu.argv(binary, node, timeout), silence=timeout + association.SLACK)
+        caller = Caller(node, binaries or Binaries(), processes, timeout)
+        ended = caller.run("echoscu", lambda binary, called: echoscu.argv(binary, called, timeout))
     if error := echoscu.failure(node, ended):
         raise error
     return Echo(node, time.monotonic() - begun)

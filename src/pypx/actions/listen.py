@@ -23,6 +23,7 @@ from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
 from pypx.dcmtk.binaries import Binaries
+from pypx.dicom.tls import TlsSettings
 from pypx.discretion import discreet, hide_below
 from pypx.errors import AssociationRejected, PypxError, RequestFailed
 
@@ -51,6 +52,8 @@ class ListenRequest:
         Seconds that open associations have to end, once it is to stop.
     binaries : Binaries
     templates : TreeTemplates
+    tls : TlsSettings or None
+        How peers must protect their associations; None where they must not.
     """
 
     port: int
@@ -59,6 +62,7 @@ class ListenRequest:
     grace: float = 60.0
     binaries: Binaries = field(default_factory=Binaries)
     templates: TreeTemplates = field(default_factory=TreeTemplates)
+    tls: TlsSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,11 @@ class Listener:
         self._since = datetime.now(UTC)
         hide_below(basemount.data)
 
+    @property
+    def uses_tls(self) -> bool:
+        """Whether it takes associations over TLS, and no others."""
+        return self._request.tls is not None
+
     def stop(self) -> None:
         """Take no more associations, finish what runs, pack it, and return from :meth:`run`.
 
@@ -151,6 +160,7 @@ class Listener:
                 request.templates,
                 request.binaries,
                 observer,
+                request.tls,
             )
             try:
                 with StateFile.own(basemount, receiver.port) as state:
@@ -177,6 +187,7 @@ class Listener:
             return ListenerState(
                 pid=os.getpid(),
                 port=receiver.port,
+                tls=self._request.tls is not None,
                 aet=self._request.admission.ae_title,
                 since=self._since.isoformat(timespec="seconds"),
                 updated=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -27,6 +27,7 @@ from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Transfer
 from pypx.dcmtk.process import Processes
 from pypx.dicom.node import Node
+from pypx.dicom.tls import TlsSettings
 from pypx.errors import (
     ConnectionLost,
     ConnectionRefused,
@@ -81,6 +82,8 @@ class MoveRequest:
     binaries : Binaries
     templates : TreeTemplates
         Names of what is stored.
+    receive_tls : TlsSettings or None
+        How what comes to ``receive_port`` must be protected; None where it must not.
     """
 
     node: Node
@@ -94,6 +97,7 @@ class MoveRequest:
     force: bool = False
     binaries: Binaries = field(default_factory=Binaries)
     templates: TreeTemplates = field(default_factory=TreeTemplates)
+    receive_tls: TlsSettings | None = None
 
 
 def move(request: MoveRequest, basemount: Basemount, progress: Progress = ignore_progress) -> MoveResult:
@@ -137,7 +141,7 @@ def move(request: MoveRequest, basemount: Basemount, progress: Progress = ignore
 
 def _way(request: MoveRequest, caller: Caller, place: Place) -> Way:
     if request.receive_port is not None:
-        return Receive(caller, request.jobs, place, request.receive_port)
+        return Receive(caller, request.jobs, place, request.receive_port, request.receive_tls)
     if request.destination:
         return Send(caller, request.jobs, request.destination)
     return Get(caller, request.jobs, place)

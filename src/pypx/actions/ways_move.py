@@ -18,6 +18,7 @@ from pypx.actions.ways import Answer, Arrived, Place, Way
 from pypx.dcmtk import movescu
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Transfer
+from pypx.dicom.tls import TlsSettings
 from pypx.errors import PypxError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Receive(Way):
 
     name = "C-MOVE"
 
-    def __init__(self, caller: Caller, jobs: int, place: Place, port: int) -> None:
+    def __init__(self, caller: Caller, jobs: int, place: Place, port: int, tls: TlsSettings | None) -> None:
         super().__init__(caller, jobs)
         self._place = place
         self._arrived: Arrived = lambda *_: None
@@ -54,6 +55,7 @@ class Receive(Way):
             place.templates,
             caller.binaries,
             Observer(self._ended, self._packed, self._failed),
+            tls,
         )
 
     def __exit__(

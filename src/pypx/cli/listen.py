@@ -22,6 +22,7 @@ from pypx.cli.options import (
     told,
 )
 from pypx.cli.surroundings import unseen
+from pypx.cli.tls import tls_options
 from pypx.cli.verbs import chain_of, verb_options
 from pypx.errors import UsageError
 
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 EXAMPLES = """
 px-listen --db /data/dicom/log
 px-listen --port 11112 --aet CHRISLOCAL --strictAET --allow ORTHANC@192.0.2.7
+px-listen --port 2762 --tlsKey me.key --tlsCertificate me.pem --tlsCA ca.pem --db /data/dicom/log
 px-listen --minFree 20G --db /data/dicom/log
-px-listen --then push,register --swift local --CUBE local --swiftServicesPACS BCH --db /data/dicom/log
 px-listen --status --db /data/dicom/log
+px-listen --then push,register --swift local --CUBE local --swiftServicesPACS BCH
 """
 
 #: Verbs that make sense for what came by itself.
@@ -95,6 +97,7 @@ class _Size(click.ParamType[int]):
     metavar="S",
     help="Seconds without an image after which a series counts as finished.",
 )
+@tls_options
 @click.option(
     "-t",
     "--tmpdir",
@@ -138,6 +141,7 @@ def _request(options: Mapping[str, Any]) -> ListenRequest:
     from pypx.actions.listen import DEFAULT_PORT, ListenRequest
     from pypx.actions.receiving.admission import Admission, parse_peer
     from pypx.cli.options import templates_of
+    from pypx.cli.tls import own_tls_of
     from pypx.dcmtk.binaries import Binaries
     from pypx.dicom.node import check_ae_title
 
@@ -153,6 +157,7 @@ def _request(options: Mapping[str, Any]) -> ListenRequest:
         quiet=options["quiet"],
         binaries=Binaries({"storescp": options["storescp"]} if options["storescp"] else {}),
         templates=templates_of(options),
+        tls=own_tls_of(options),
     )
 
 
@@ -195,10 +200,11 @@ def _listen(options: Mapping[str, Any], verbosity: int) -> None:
 
     def ready(port: int) -> None:
         if verbosity >= 1:
-            _say(f"{options['aet'].strip()} receives on port {port} into {basemount.data}")
+            _say(f"{options['aet'].strip()} receives on port {port}{over} into {basemount.data}")
 
     basemount = _basemount(options)
     listener = listener_of(options, tell)
+    over = " over TLS" if listener.uses_tls else ""
     terminal.show_log("px-listen", verbosity)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: listener.stop())
@@ -220,7 +226,7 @@ def _show_status(options: Mapping[str, Any], json: bool) -> None:
         return
     for state in states:
         terminal.write_stdout(
-            f"{state.aet} on port {state.port} since {state.since}:"
+            f"{state.aet} on port {state.port}{' over TLS' if state.tls else ''} since {state.since}:"
             f" {state.associations} associations ({state.open} open, {state.refused} refused),"
             f" {state.received} images received, {state.waiting} waiting, {state.failed} failed"
             f"{f', {state.owed} series to be pushed or registered' if state.owed else ''}."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pypx.actions.verdict import MoveResult
     from pypx.basemount.layout import Basemount
     from pypx.dicom.node import Node
+    from pypx.dicom.tls import TlsSettings
 
 EXAMPLES = """
 px-find … --PatientID 7654321 | px-move --get
@@ -44,6 +45,12 @@ px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2
     type=click.IntRange(1, 65535),
     metavar="N",
     help="C-MOVE, received here: the PACS must know our AE title, this host and this port.",
+)
+@click.option(
+    "--receivePlain",
+    "receivePlain",
+    is_flag=True,
+    help="With --receivePort and TLS: the PACS is asked over TLS, and sends without.",
 )
 @click.option(
     "--to",
@@ -157,8 +164,21 @@ def move_request(options: Mapping[str, Any], surroundings: Surroundings) -> tupl
         force=options["force"],
         binaries=binaries,
         templates=templates,
+        receive_tls=_receive_tls(options, node),
     )
     return request, basemount_of(options, founds[0].arguments)
+
+
+def _receive_tls(options: Mapping[str, Any], node: Node) -> TlsSettings | None:
+    """What the PACS must send over: TLS, where it is asked so, and is not said to send without."""
+    if node.tls is None or options["receivePort"] is None or options["receivePlain"]:
+        return None
+    if node.tls.key is None:
+        raise UsageError(
+            "Who receives over TLS has to show a certificate",
+            "Give --tlsKey and --tlsCertificate; or --receivePlain, if the PACS sends without TLS.",
+        )
+    return node.tls
 
 
 def _destination(title: str | None) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pypx.cli import tls
+from pypx.cli.tls import tls_of, tls_options
 from pypx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +19,11 @@ _BINARIES = ("echoscu", "findscu", "movescu", "getscu", "storescp", "dcmsend")
 
 
 def pacs_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--PACS KEY``, one word host:AEC:port, or ``--aet --aec --serverIP --serverPort``; the last win."""
+    """``--PACS KEY``, one word host:AEC:port, or ``--aet --aec --serverIP --serverPort``; the last win.
+
+    And over which TLS.
+    """
+    command = tls_options(command)
     for option in reversed(
         (
             click.argument("pacs", required=False, metavar="[HOST:AEC:PORT]"),
@@ -83,7 +89,7 @@ def node_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None = No
         port = int(str(known["serverPort"]))
     except ValueError as error:
         raise UsageError(f"{known['serverPort']!r} is not a port", "A port is a number.") from error
-    return Node(str(known["serverIP"]), port, str(known["aec"]), str(calling))
+    return Node(str(known["serverIP"]), port, str(known["aec"]), str(calling), tls_of(known))
 
 
 def called_title_of(arguments: Mapping[str, Any]) -> str:
@@ -101,7 +107,7 @@ def _named(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str
     if options.get("pacs"):
         node = Node.parse(str(options["pacs"]))
         said |= {"serverIP": node.host, "serverPort": node.port, "aec": node.called_ae_title}
-    names = ("aet", "aec", "serverIP", "serverPort")
+    names = ("aet", "aec", "serverIP", "serverPort", *(name for name in tls.NAMES if options.get(name)))
     return said | {name: options[name] for name in names if options.get(name) not in (None, "")}
 
 
@@ -109,6 +115,8 @@ def _of_key(key: str, options: Mapping[str, Any], inherited: Mapping[str, Any]) 
     from pypx.basemount.services import fields_of
     from pypx.cli.options import basemount_of
 
-    fields = fields_of(basemount_of(options, inherited), "pacs", key)
+    basemount = basemount_of(options, inherited)
+    fields = fields_of(basemount, "pacs", key)
     names = {"aet": "aet", "aec": "aec", "ip": "serverIP", "port": "serverPort"}
-    return {option: fields[field] for field, option in names.items() if fields.get(field)}
+    said = {option: fields[field] for field, option in names.items() if fields.get(field)}
+    return said | tls.resolved(fields, basemount.services)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pypx.dcmtk import tls
 from pypx.dcmtk.process import Ended
 from pypx.dicom.node import Node
 from pypx.errors import (
@@ -20,6 +21,7 @@ from pypx.errors import (
     PortInUse,
     PypxError,
     ServiceNotOffered,
+    TlsFailed,
 )
 
 #: Seconds within which a PACS must take the connection, and answer the association request.
@@ -41,6 +43,15 @@ _LOST = (
     "Connection reset",
     "Failed sending C-STORE response",
 )
+
+#: What is said of a peer that hung up instead of answering the association request.
+_CLOSED_AT_ONCE = re.compile(
+    r"(?:Association Request Failed|negotiate (?:network )?association):\s+"
+    r"(?:[EF]: )?(?:0006:0317 )?Peer aborted"
+)
+
+#: DCMTK's conditions of its module for TLS (dcmtls/tlscond.h).
+_TLS = re.compile(r"000b:\w{4} (?:TLS error: )?(?P<reason>.+)")
 
 #: DCMTK's conditions for messages that are none (dcmnet/cond.h).
 _UNREADABLE = re.compile(r"0006:02\w\w (?P<reason>DIMSE.+)")
@@ -71,12 +82,19 @@ def address(node: Node) -> tuple[str, str]:
     return (node.host.strip("[]"), str(node.port))
 
 
+def protection(node: Node) -> tuple[str, ...]:
+    """The options for TLS, as every SCU takes them that has them; none where there is to be none."""
+    return tls.options(node.tls) if node.tls else ()
+
+
 def failure(node: Node, ended: Ended) -> PypxError | None:
     """Why an SCU ended without an answer, from the last lines of its output; None where it says nothing.
 
     The reasons are DCMTK's conditions (dcmnet/cond.h, dcmnet/assoc.h) and those of an A-ASSOCIATE-RJ
     (PS3.8, 9.3.4).
     """
+    if ended.cause:
+        return ended.cause
     text = "\n".join(line for line in ended.complaints if not _DUMPED.match(line))
     if found := _rejection(node, text):
         return found
@@ -88,8 +106,15 @@ def failure(node: Node, ended: Ended) -> PypxError | None:
         return ServiceNotOffered(f"{node} accepts associations, but not this kind of request")
     if ended.silent or "timeout" in text.lower() or "timed out" in text.lower():
         return PeerTimeout(f"{node} did not answer in time")
+    if node.tls is None and _CLOSED_AT_ONCE.search(text):
+        return ConnectionLost(
+            f"{node} closed the connection before the work was done",
+            f"{ConnectionLost.cure} Where the port is one for TLS, ask with --tls.",
+        )
     if any(sign in text for sign in _LOST):
         return ConnectionLost(f"{node} closed the connection before the work was done")
+    if protected := _TLS.search(text):
+        return TlsFailed(f"No TLS connection with {node} ({protected['reason'].strip()})")
     if unreadable := _UNREADABLE.search(text):
         return AnswerUnreadable(f"{node} sent what is no DICOM message ({unreadable['reason'].strip()})")
     if ended.returncode < 0:

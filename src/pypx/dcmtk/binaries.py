@@ -77,6 +77,10 @@ class Binaries:
         name, first = FIRST_RELEASE[feature]
         return first is not None and release(self.path(name)) >= first
 
+    def has_tls(self, name: str) -> bool:
+        """Whether a program has DCMTK's options for TLS: not all have them, and none without OpenSSL."""
+        return "- OpenSSL" in _said_of_itself(self.path(name))
+
 
 def _on_path(name: str) -> str | None:
     """The first program of this name on the PATH that is DCMTK's.
@@ -103,16 +107,18 @@ def _is_pynetdicom(path: str) -> bool:
 
 def release(path: str) -> tuple[int, int, int]:
     """The release of a DCMTK program, as (3, 6, 7); (0, 0, 0) where it does not say."""
+    told = _RELEASE.search(_said_of_itself(path))
+    return (int(told[1]), int(told[2]), int(told[3])) if told else (0, 0, 0)
+
+
+def _said_of_itself(path: str) -> str:
+    """What a DCMTK program answers to ``--version``: its release, and the libraries that it uses."""
     # Of several threads that want to know, one asks.
     with _asking:
-        return _release(path)
+        return _asked(path)
 
 
 @lru_cache(maxsize=16)
-def _release(path: str) -> tuple[int, int, int]:
+def _asked(path: str) -> str:
     with Processes() as processes:
-        ended = processes.run([path, "--version"], _RELEASE_TIMEOUT)
-    for line in ended.tail:
-        if told := _RELEASE.search(line):
-            return int(told[1]), int(told[2]), int(told[3])
-    return 0, 0, 0
+        return "\n".join(processes.run([path, "--version"], _RELEASE_TIMEOUT).tail)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pypx.dcmtk import association
+from pypx.dcmtk import association, tls_connection
 from pypx.dcmtk.binaries import Binaries
 from pypx.dcmtk.process import Ended, Processes
+from pypx.dcmtk.tls_bridge import Bridge
 from pypx.dicom.node import Node
+from pypx.dicom.tls import TlsSettings
+
+#: What a program with TLS says when it got no connection: never why.
+_NO_CONNECTION = (" TLS ", "OpenSSL", "Peer aborted Association", "I/O Error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class Caller:
 
     def run(
         self,
-        argv: Sequence[str],
+        program: str,
+        argv: Callable[[str, Node], Sequence[str]],
         on_line: Callable[[str], None] | None = None,
         keep_open: Sequence[int] = (),
         directory: Path | None = None,
@@ -44,6 +50,36 @@ class Caller:
         """Run one of DCMTK's programs, which knows the same time-out, to its end.
 
         One that shall live on beyond it, as ``hangs`` says of it, was told a longer one.
+
+        Parameters
+        ----------
+        program : str
+            Its name.
+        argv : callable
+            Gives its command line, from its path and the PACS as it is to call it.
+        on_line, keep_open, directory, hangs
+            As of :meth:`Processes.run`.
+
+        Raises
+        ------
+        BinaryMissing, TlsFilesUnusable
         """
-        silence = self.timeout + association.SLACK
-        return self.processes.run(argv, silence, on_line, keep_open, directory, hangs)
+        binary, tls = self.binaries.path(program), self.node.tls
+
+        def run(node: Node) -> Ended:
+            silence = self.timeout + association.SLACK
+            return self.processes.run(argv(binary, node), silence, on_line, keep_open, directory, hangs)
+
+        return run(self.node) if tls is None else self._over_tls(program, run, tls)
+
+    def _over_tls(self, program: str, run: Callable[[Node], Ended], tls: TlsSettings) -> Ended:
+        tls_connection.context(tls)  # what is wrong with our own files is said before a PACS is asked
+        # Everybody can see a command line: there is to be no passphrase in it.
+        if tls.passphrase or not self.binaries.has_tls(program):
+            with Bridge(self.node, tls) as bridge:
+                ended = run(bridge.node)
+            return replace(ended, cause=bridge.failure)
+        ended = run(self.node)
+        if any(sign in line for line in ended.complaints for sign in _NO_CONNECTION):
+            return replace(ended, cause=tls_connection.explained(self.node, tls))
+        return ended

@@ -104,6 +104,7 @@ def argv(
         "-nuc",  # UIDs with leading zeros are wrong, and common
         *association.titles(node),
         *association.patience(timeout),
+        *association.protection(node),
         *("-pdu", "131072"),
         *association.address(node),
         *files,
@@ -164,7 +165,6 @@ def send(
     ------
     BinaryMissing, ScratchUnusable
     """
-    binary, node = caller.binaries.path("dcmsend"), caller.node
     reader = Reader(on_stored)
     with scratch() as directory:
         # The names that a site gives its files hold those of patients, and everybody sees command lines.
@@ -174,15 +174,19 @@ def send(
                 (directory / name).symlink_to(file.absolute())
         except OSError as error:
             raise unusable(error) from error
-        command = argv(binary, node, names, caller.timeout, decompress)
         failure: PypxError | None = None
         try:
-            ended = caller.run(command, reader.take, directory=directory)
+            ended = caller.run(
+                "dcmsend",
+                lambda binary, node: argv(binary, node, names, caller.timeout, decompress),
+                reader.take,
+                directory=directory,
+            )
         except _Broken as broken:
-            failure = _broken_off(node, str(broken))
+            failure = _broken_off(caller.node, str(broken))
         else:
             if any(name not in reader.sent for name in names):
-                failure = association.failure_or_unknown(node, ended)
+                failure = association.failure_or_unknown(caller.node, ended)
     return Sending(tuple(reader.sent.get(name, Sent()) for name in names), failure)
 
 

@@ -25,6 +25,7 @@ def argv(binary: str, node: Node, timeout: float) -> tuple[str, ...]:
         "-v",
         *association.titles(node),
         *association.patience(timeout),
+        *association.protection(node),
         *association.address(node),
     )
 

@@ -70,6 +70,7 @@ def argv(
         "-S",
         *association.titles(node),
         *association.patience(timeout),
+        *association.protection(node),
         "-sr",
         "-X",
         *("-od", answers),
@@ -93,6 +94,7 @@ def typed(binary: str, node: Node, query: Query) -> str:
             binary,
             "-S",
             *association.titles(node),
+            *association.protection(node),
             *("-k", f"QueryRetrieveLevel={query.level.value}"),
             *(word for key in keys for word in ("-k", key)),
             *association.address(node),
@@ -298,7 +300,6 @@ class _Part:
 def _ask(
     caller: Caller, queries: Sequence[Query], on_answer: OnAnswer, on_final: OnFinal, limit: int | None
 ) -> _Part:
-    binary = caller.binaries.path("findscu")
     with scratch() as directory:
         answers = directory / "answers"
         answers.mkdir()
@@ -307,7 +308,8 @@ def _ask(
             identifier.write(query, directory / name)
         reader = _Reader(answers, on_answer, on_final)
         ended = caller.run(
-            argv(binary, caller.node, names, answers.name, caller.timeout, limit),
+            "findscu",
+            lambda binary, node: argv(binary, node, names, answers.name, caller.timeout, limit),
             on_line=reader.take,
             directory=directory,
         )

@@ -68,6 +68,7 @@ def argv(
         "-S",
         *association.titles(node),
         *association.patience(timeout),
+        *association.protection(node),
         *((preference,) if preference else ()),
         "+B",  # written to disk as they arrive, byte for byte as they were sent
         *("-od", directory),
@@ -139,12 +140,12 @@ def get(
     ------
     BinaryMissing
     """
-    binary = caller.binaries.path("getscu")
     reader = Reader(on_stored)
     with TemporaryDirectory(prefix="px-get-") as scratch:
         file = identifier.write(query, Path(scratch) / "query.dcm")
         ended = caller.run(
-            argv(binary, caller.node, file, str(directory), caller.timeout, preference),
+            "getscu",
+            lambda binary, node: argv(binary, node, file, str(directory), caller.timeout, preference),
             reader.take,
             keep_open,
         )

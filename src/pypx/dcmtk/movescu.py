@@ -50,6 +50,7 @@ def argv(binary: str, node: Node, query: str, destination: str, timeout: float) 
         *association.titles(node),
         *("-aem", destination),
         *association.patience(timeout),
+        *association.protection(node),
         *association.address(node),
         query,
     )
@@ -122,13 +123,16 @@ def move(
     ------
     BinaryMissing
     """
-    binary, node = caller.binaries.path("movescu"), caller.node
     reader = Reader(on_progress)
     with TemporaryDirectory(prefix="px-move-") as scratch:
         file = identifier.write(query, Path(scratch) / "query.dcm")
         patience = caller.timeout if hangs is None else _LONGEST_SILENCE
-        command = argv(binary, node, file, destination, patience)
-        ended = caller.run(command, reader.take, hangs=hangs or (lambda: True))
+        ended = caller.run(
+            "movescu",
+            lambda binary, node: argv(binary, node, file, destination, patience),
+            reader.take,
+            hangs=hangs or (lambda: True),
+        )
     transfer = reader.transfer()
-    error = None if transfer.status else association.failure_or_unknown(node, ended)
+    error = None if transfer.status else association.failure_or_unknown(caller.node, ended)
     return Retrieval(transfer, error)

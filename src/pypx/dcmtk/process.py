@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from pypx.errors import BinaryMissing, Interrupted
+from pypx.errors import BinaryMissing, Interrupted, PypxError
 from pypx.orphans import ends_with_parent
 
 logger = logging.getLogger(__name__)
@@ -55,12 +55,15 @@ class Ended:
         The last of its lines that DCMTK's logger marks as a warning, an error or fatal.
     silent : bool
         Whether it was ended here because it wrote nothing for too long.
+    cause : PypxError or None
+        Why it cannot have had a connection, where that is known from elsewhere than from its output.
     """
 
     returncode: int
     tail: tuple[str, ...]
     complaints: tuple[str, ...] = ()
     silent: bool = False
+    cause: PypxError | None = None
 
 
 def shown(argv: Sequence[str]) -> str:

@@ -49,6 +49,7 @@ class Refusal(enum.Enum):
     CALLING_TITLE = (1, 1, 3, "calling AE title not allowed")
     CONGESTION = (2, 3, 1, "too many associations")
     NO_SPACE = (2, 3, 1, "too little free space")
+    WITHOUT_TLS = (1, 1, 1, "the peer speaks DICOM without TLS, and this port does not")
 
     @property
     def words(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pypx.dicom.tls import TlsSettings
 from pypx.errors import InvalidValue
 
 #: AE: up to 16 characters of the default repertoire without backslash and control characters; leading and
@@ -31,6 +32,8 @@ class Node:
         Theirs (``--aec``).
     calling_ae_title : str
         Ours (``--aet``).
+    tls : TlsSettings or None
+        How the connection is protected; None where it is not.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class Node:
     port: int
     called_ae_title: str
     calling_ae_title: str = DEFAULT_AE_TITLE
+    tls: TlsSettings | None = None
 
     def __post_init__(self) -> None:
         if not _HOST.fullmatch(self.host):

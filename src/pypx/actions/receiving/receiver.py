@@ -7,12 +7,14 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pypx.actions.receiving.admission import Admission
 from pypx.actions.receiving.door import Door, Visitor
+from pypx.actions.receiving.entrance import TlsEntrance, is_tls, plainly
 from pypx.actions.receiving.packer import Packer
 from pypx.actions.repack import RepackResult
 from pypx.basemount.layout import Basemount
@@ -22,7 +24,8 @@ from pypx.dcmtk import storescp
 from pypx.dcmtk.binaries import Binaries
 from pypx.dcmtk.process import Processes
 from pypx.dicom.association import AssociationRequest, Refusal, read_request
-from pypx.errors import DiskFull, InternalError, Interrupted, PypxError
+from pypx.dicom.tls import TlsSettings
+from pypx.errors import DiskFull, InternalError, Interrupted, PeerTimeout, PypxError, TlsFailed
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +87,8 @@ class Receiver:
         Where the images go.
     binaries : Binaries
     observer : Observer
+    tls : TlsSettings, optional
+        How peers must protect their associations; they must not where not given.
 
     Raises
     ------
@@ -101,11 +106,13 @@ class Receiver:
         templates: TreeTemplates,
         binaries: Binaries,
         observer: Observer,
+        tls: TlsSettings | None = None,
     ) -> None:
         binaries.path("storescp")
         self._admission = admission
         self._binaries = binaries
         self._observer = observer
+        self._tls = TlsEntrance(tls) if tls else None
         self._trees = (basemount.data, basemount.incoming)
         self._processes = Processes()
         self._running: set[threading.Thread] = set()
@@ -168,6 +175,8 @@ class Receiver:
         """
         self._closing.set()
         self._threads[0].join()
+        if self._tls:
+            self._tls.close()
         deadline = None if grace is None else time.monotonic() + grace
         while running := self._serving():
             if (deadline is not None and time.monotonic() >= deadline) or hurry():
@@ -219,7 +228,7 @@ class Receiver:
     def _serve(self, visitor: Visitor) -> None:
         try:
             with visitor.connection:
-                association = self._associate(visitor)
+                association = self._through_tls(visitor) if self._tls else self._associate(visitor)
             logger.info("%s: %s", association.peer, association.served or association.refusal or "no word")
             self._observer.on_association(association)
         except Interrupted:
@@ -238,6 +247,20 @@ class Receiver:
             with self._lock:
                 self._running.discard(threading.current_thread())
 
+    def _through_tls(self, visitor: Visitor) -> Association:
+        assert self._tls is not None  # noqa: S101  (who calls this has looked)
+        if request := read_request(visitor.head):
+            _refuse(visitor.connection, Refusal.WITHOUT_TLS)
+            return Association(visitor.address, request, refusal=Refusal.WITHOUT_TLS.words)
+        if not is_tls(visitor.head):
+            return Association(visitor.address, None, refusal=_what_else(visitor.head))
+        try:
+            inside = self._tls.enter(visitor)
+        except (PeerTimeout, TlsFailed) as error:
+            return Association(visitor.address, None, refusal=error.message)
+        with inside.connection:
+            return self._associate(inside)
+
     def _associate(self, visitor: Visitor) -> Association:
         request = read_request(visitor.head)
         if request is None:
@@ -250,25 +273,34 @@ class Receiver:
             if refusal:
                 _refuse(visitor.connection, refusal)
                 return Association(visitor.address, request, refusal=refusal.words)
-            return Association(visitor.address, request, self._receive(visitor.connection))
+            return Association(visitor.address, request, self._receive(visitor))
         finally:
             with self._lock:
                 self._associations -= 1
 
-    def _receive(self, connection: socket.socket) -> storescp.Served:
+    def _receive(self, visitor: Visitor) -> storescp.Served:
+        with (
+            self._packer.held_directory() as (directory, lock),
+            plainly(visitor) as connection,
+            self._watched(connection),
+        ):
+            return storescp.serve(
+                self._processes,
+                self._binaries,
+                connection,
+                directory,
+                self._admission.ae_title,
+                (lock,),
+                lambda: _IDLE_AT_END if self._closing.is_set() else storescp.HUNG,
+            )
+
+    @contextmanager
+    def _watched(self, connection: socket.socket) -> Iterator[None]:
+        """Count the silence of a connection."""
         with self._lock:
             self._connections.add(connection)
         try:
-            with self._packer.held_directory() as (directory, lock):
-                return storescp.serve(
-                    self._processes,
-                    self._binaries,
-                    connection,
-                    directory,
-                    self._admission.ae_title,
-                    (lock,),
-                    lambda: _IDLE_AT_END if self._closing.is_set() else storescp.HUNG,
-                )
+            yield
         finally:
             with self._lock:
                 self._connections.discard(connection)
@@ -289,7 +321,7 @@ def _free_in(tree: Path) -> int:
 def _what_else(head: bytes) -> str:
     if not head:
         return ""
-    if head[:2] == b"\x16\x03":
+    if is_tls(head):
         return "the peer speaks TLS, and this port does not"
     if head[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"CONN", b"PRI "):
         return "the peer speaks HTTP, and this is a DICOM port"

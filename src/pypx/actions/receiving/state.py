@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pypx.basemount.layout import Basemount
+from pypx.basemount.modes import open_file
 from pypx.basemount.trouble import unusable
 from pypx.errors import ListenerNotRunning
 
@@ -36,6 +37,8 @@ class ListenerState:
     Parameters
     ----------
     pid, port : int
+    tls : bool
+        Whether it takes associations over TLS, and no others.
     aet : str
         Its AE title.
     since, updated : str
@@ -52,6 +55,7 @@ class ListenerState:
 
     pid: int
     port: int
+    tls: bool
     aet: str
     since: str
     updated: str
@@ -115,7 +119,7 @@ class StateFile:
             if not _is_held(left):
                 left.unlink(missing_ok=True)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.pwrite(descriptor, b" " * _SIZE, 0)
         except OSError as error:

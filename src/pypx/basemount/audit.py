@@ -22,6 +22,7 @@ from typing import Any
 
 from pypx import __version__
 from pypx.basemount.layout import Basemount
+from pypx.basemount.modes import make_directory, open_file
 
 #: Bytes of a file beyond which it is put aside, and how many of those are kept.
 LARGEST = 10 * 1024 * 1024
@@ -128,7 +129,7 @@ def write(basemount: Basemount, lines: Sequence[str], largest: int = LARGEST, ke
     """
     if not basemount.root.is_dir():
         return False
-    basemount.log.mkdir(mode=0o700, exist_ok=True)
+    make_directory(basemount.log)
     text = "".join(f"{line}\n" for line in lines).encode("ascii")
     with _turn(basemount.log / f"{_NAME}.lock"):
         file = _file(basemount)
@@ -164,8 +165,7 @@ def _put_aside(file: Path, kept: int) -> None:
 
 
 def _append(file: Path, text: bytes) -> None:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(file, flags, 0o600)
+    descriptor = open_file(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, private=True)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
@@ -180,7 +180,7 @@ def _append(file: Path, text: bytes) -> None:
 
 @contextmanager
 def _turn(lock: Path) -> Iterator[None]:
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = open_file(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, private=True)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
 
 from pypx.basemount import engines, migrations, schema
+from pypx.basemount.modes import open_file
 from pypx.errors import BasemountUnusable, CatalogueDamaged, CatalogueLocked, DiskFull, PypxError
 
 logger = logging.getLogger("pypx.catalogue")
@@ -260,7 +261,7 @@ class Database:
 @contextmanager
 def _exclusively(lock: Path) -> Iterator[None]:
     """Wait until no other process is in a block with this lock."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_file(lock, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

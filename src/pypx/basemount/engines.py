@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from pypx.basemount.modes import make_directory, open_file
 from pypx.errors import InvalidValue
 
 #: SQLite's result codes for what another process holds (https://sqlite.org/rescode.html).
@@ -37,7 +38,9 @@ def make_sqlite_file(file: Path, wait: float) -> None:
     """
     if file.exists() and file.stat().st_size:
         return
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(file.parent)
+    # SQLite gives its other files the mode of this one.
+    os.close(open_file(file, os.O_RDWR | os.O_CREAT))
     connection = sqlite3.connect(file, timeout=wait, isolation_level=None)
     deadline = time.monotonic() + wait
     try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from pypx.basemount.modes import make_directory, open_file
 from pypx.basemount.trouble import unusable
 from pypx.errors import BasemountUnusable
 
@@ -80,7 +81,7 @@ class IncomingDirectory:
     @classmethod
     def _make(cls, path: Path) -> IncomingDirectory | None:
         try:
-            path.mkdir(mode=0o700, parents=True)
+            make_directory(path, private=True)
         except FileNotFoundError:
             # Somebody clears away the parent, which is empty, as fast as it is made.
             return None
@@ -101,7 +102,7 @@ class IncomingDirectory:
             When it cannot be opened or locked.
         """
         try:
-            lock = os.open(path / _OWNER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            lock = open_file(path / _OWNER, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, private=True)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         except OSError as error:

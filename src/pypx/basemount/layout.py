@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pypx.basemount.incoming import IncomingDirectory, abandoned
+from pypx.basemount.modes import make_directory
 from pypx.basemount.trouble import unusable
 from pypx.errors import BasemountUnusable
 
@@ -74,7 +75,7 @@ class Basemount:
         return self.root / "services"
 
     def prepare(self) -> None:
-        """Make the directories that are missing, for the owner alone, and see that images can be written.
+        """Make the directories that are missing, and see that images can be written.
 
         Raises
         ------
@@ -82,8 +83,9 @@ class Basemount:
             When one cannot be made or written.
         """
         written = (self.log, self.data, self.incoming, self.quarantine)
-        for directory in (*written, self.services):
-            _make(directory)
+        for directory in written:
+            _make(directory, private=directory == self.incoming)
+        _make(self.services, private=True)
         for directory in written:
             if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
                 raise BasemountUnusable(f"{directory} cannot be written")
@@ -114,13 +116,9 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100
 
 
-def _make(directory: Path) -> None:
-    missing = [directory]
-    while not missing[-1].parent.exists() and missing[-1].parent != missing[-1]:
-        missing.append(missing[-1].parent)
+def _make(directory: Path, *, private: bool) -> None:
     try:
-        for each in reversed(missing):
-            each.mkdir(mode=0o700, exist_ok=True)
+        make_directory(directory, private=private)
     except FileExistsError as error:
         raise BasemountUnusable(f"{error.filename} is a file where a directory is needed") from error
     except OSError as error:

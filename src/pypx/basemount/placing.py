@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pypx.basemount.incoming import IncomingDirectory, abandoned
+from pypx.basemount.modes import make_directory, open_file, share
 
 #: What a filesystem says that has no hard links, or not between these two names.
 _CANNOT_LINK = frozenset(
@@ -92,6 +93,7 @@ class Placer:
         """
         self._make(target.parent)
         if not keep and _is_free_to_link(source):
+            _share(source)
             try:
                 os.link(source, target, follow_symlinks=False)
                 return
@@ -126,7 +128,8 @@ class Placer:
         self._make(target.parent)
         staged = self._stage()
         try:
-            staged.write_bytes(content)
+            with open(staged, "xb", opener=open_file) as file:
+                file.write(content)
             self._reveal(staged, target)
         finally:
             staged.unlink(missing_ok=True)
@@ -143,7 +146,7 @@ class Placer:
 
     def _make(self, directory: Path) -> None:
         if directory not in self._made:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
             if len(self._made) == _MOST_REMEMBERED:
                 self._made.clear()
             self._made.add(directory)
@@ -167,14 +170,23 @@ class Placer:
 
 
 def _is_free_to_link(source: Path) -> bool:
-    """Whether it is a file with no other name, by which somebody could change it later."""
+    """Whether it is a file of ours with no other name, by which somebody could change it later."""
     status = source.lstat()
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
+
+
+def _share(source: Path) -> None:
+    """Give a file that is about to be linked the mode of one in the tree."""
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        share(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(source: Path, target: Path, *, durable: bool) -> None:
     # Buffered: a raw file writes less than it is given where a disk is almost full, and says so to nobody.
-    with source.open("rb") as reader, target.open("xb") as writer:
+    with source.open("rb") as reader, open(target, "xb", opener=open_file) as writer:
         if not _copied_by_kernel(reader.fileno(), writer.fileno()):
             reader.seek(0)
             writer.seek(0)
@@ -205,8 +217,8 @@ def _copied_by_kernel(reader: int, writer: int) -> bool:
 
 @contextmanager
 def _turn(lock: Path) -> Iterator[None]:
-    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    make_directory(lock.parent)
+    descriptor = open_file(lock, os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pypx.basemount.layout import Basemount
+from pypx.basemount.modes import make_directory, open_file, share
 from pypx.basemount.trouble import unusable
 from pypx.errors import ServiceKeyUnknown, ServicesUnreadable
 
@@ -131,7 +132,7 @@ def merge(basemount: Basemount, name: str, keys: Mapping[str, Fields]) -> dict[s
     """
     file = _file(basemount, name)
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(file.parent, private=True)
         with _locked(file.with_suffix(".lock")):
             merged = read(basemount, name)
             for key, fields in keys.items():
@@ -148,7 +149,7 @@ def _file(basemount: Basemount, name: str) -> Path:
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = open_file(file, os.O_RDWR | os.O_CREAT, private=True)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -160,6 +161,7 @@ def _replace(file: Path, text: str) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+            share(descriptor, private=True)
             written.write(text)
             written.flush()
             os.fsync(written.fileno())

@@ -246,6 +246,8 @@ class Processes:
                     start_new_session=True,
                     pass_fds=tuple(keep_open),
                     cwd=directory,
+                    # What it writes is of people: nobody else's, until it has its place.
+                    umask=0o077,
                 )
             except OSError as error:
                 raise BinaryMissing(f"{argv[0]} cannot be started ({error.strerror})") from error

@@ -22,6 +22,7 @@ from pypx.actions.found import Found, FoundSeries, FoundStudy
 from pypx.actions.repack import RepackResult
 from pypx.basemount.history import received_since
 from pypx.basemount.layout import Basemount
+from pypx.basemount.modes import open_file
 from pypx.basemount.smdb import Catalogue
 from pypx.errors import (
     CatalogueLocked,
@@ -305,7 +306,7 @@ def _of_journal(file: Path, catalogue: Catalogue) -> dict[str, str]:
 
 def _write(file: Path, document: Mapping[str, Any]) -> None:
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = open_file(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     with os.fdopen(descriptor, "w", encoding="utf-8") as written:
         json.dump(document, written)
     unfinished.replace(file)

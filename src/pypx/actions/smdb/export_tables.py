@@ -16,6 +16,7 @@ from pypx.actions.progress import Progress, Step, ignore_progress
 from pypx.actions.smdb.tables import Table, patient_tables, series_tables, study_tables
 from pypx.basemount import documents, history
 from pypx.basemount.layout import Basemount
+from pypx.basemount.modes import make_directory, share
 from pypx.basemount.smdb import Catalogue, chunks
 from pypx.basemount.trouble import unusable
 
@@ -72,7 +73,7 @@ def export_tables(
         file = directory / table.path
         try:
             if file.parent not in made:
-                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_directory(file.parent, private=True)
                 made.add(file.parent)
             _write(file, json.dumps(table.content, indent=4))
         except OSError as error:
@@ -102,6 +103,7 @@ def _write(file: Path, text: str) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=".", suffix="~", dir=file.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as written:
+            share(descriptor, private=True)
             written.write(text + "\n")
         Path(temporary).replace(file)
     except BaseException:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,9 +14,13 @@ from certificates import Authority, Identity, self_signed
 from datasets import plain_study
 from demo.dcmqrscp import Dcmqrscp
 from demo.pacs import Pacs
-from demo.server import HOST
+from demo.server import ENVIRONMENT, HOST
 from packed import repack
-from servers.peers import SilentPeer
+from pypx.dcmtk.binaries import Binaries
+from pypx.dcmtk.tls_bridge import Bridge
+from pypx.dicom.node import Node
+from pypx.dicom.tls import TlsSettings
+from servers.peers import SilentPeer, Wire
 from servers.protected import ProtectedOrthanc, ProtectedStorescp, TlsFront
 from servers.storescp import Storescp
 from tools import Ran, run_tool
@@ -120,6 +126,54 @@ def test_series_come_by_c_move(
     assert_holds(basemount, plain_study().write(tmp_path / "files"))
 
 
+def test_a_connection_that_is_cut_is_made_again(
+    orthanc: ProtectedOrthanc, ours: list[str], basemount: Path, tmp_path: Path
+) -> None:
+    files = plain_study().write(tmp_path / "files")
+    with Wire(orthanc.port, cut_after=sum(file.stat().st_size for file in files) // 2, heals=True) as wire:
+        moved = run_tool(
+            *("px-move", f"{HOST}:{orthanc.aec}:{wire.port}", *ours, "--get"),
+            *("--StudyInstanceUID", plain_study().uid, "--db", basemount / "log"),
+        )
+        assert wire.connections > 2
+    assert moved.status == 0, moved.stderr
+    assert_holds(basemount, files)
+
+
+def test_a_dcmtk_without_tls_is_enough(
+    orthanc: ProtectedOrthanc, ours: list[str], stranger: Authority, us: Identity, tmp_path: Path
+) -> None:
+    without = tmp_path / "echoscu"
+    without.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in --version) echo "\\$dcmtk: echoscu v3.6.7 2022-04-22 \\$"; exit;; esac\n'
+        'case "$*" in *+t*|*+cf*) echo "F: Unknown option"; exit 1;; esac\n'
+        f'exec {Binaries().path("echoscu")} "$@"\n'
+    )
+    without.chmod(0o755)
+    assert _echo(orthanc, [*ours, "--echoscu", str(without)]).status == 0
+    untrusted = [*us.options, *stranger.options, "--echoscu", str(without)]
+    _assert_fails(_echo(orthanc, untrusted), "tls-untrusted")
+    _assert_fails(_echo(orthanc, [*ours[4:], "--echoscu", str(without)]), "tls-refused")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else: sudo bin/test")
+def test_nobody_else_gets_through_with_our_certificate(
+    orthanc: ProtectedOrthanc, us: Identity, authority: Authority
+) -> None:
+    settings = TlsSettings(us.key, us.certificate, authority.certificate)
+    node = Node(HOST, orthanc.port, orthanc.aec, orthanc.aet)
+    with Bridge(node, settings) as bridge:
+        echo = ["echoscu", "-aec", orthanc.aec, "-ta", "5", HOST, str(bridge.node.port)]
+        somebody = ["setpriv", "--reuid=65534", "--clear-groups"]
+        ran = [
+            subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=False).returncode
+            for command in ([*somebody, *echo], echo)
+        ]
+    assert ran[0] != 0
+    assert ran[1] == 0
+
+
 def test_a_pacs_may_be_asked_over_tls_and_send_without(
     authority: Authority, ours: list[str], basemount: Path, tmp_path: Path
 ) -> None:
@@ -162,15 +216,23 @@ def test_a_key_of_the_services_says_it_all(
         "tlsKey": "us.key",
         "tlsCertificate": str(us.certificate),
         "tlsCA": "authority",
+        "tlsPassphrase": _WORDS,
     }
     database = ("--db", basemount / "log")
     added = run_tool("px-smdb", "--action", "PACS", "--actionArgs", json.dumps({"site": fields}), *database)
     assert added.status == 0, added.stderr
+    # It is no place for a passphrase, only for the name of its file; who puts it there all the same:
+    assert _WORDS not in added.stdout
+    study = ("--PatientID", plain_study().patient_id)
+    refused = run_tool("px-find", "--PACS", "site", *study, *database)
+    assert refused.status == 2
+    assert _WORDS not in refused.stderr + refused.stdout
+    file = basemount / "services" / "pacs.json"
+    file.write_text(file.read_text().replace(_WORDS, ""))
     # What is no whole path is beside pacs.json.
     (basemount / "services" / "us.key").write_bytes(us.key.read_bytes())
     (basemount / "services" / "us.key").chmod(0o600)
     authority.hashed().rename(basemount / "services" / "authority")
-    study = ("--PatientID", plain_study().patient_id)
     found = run_tool("px-find", "--PACS", "site", *study, *database)
     assert found.status == 0, found.stderr
     moved = run_tool("px-move", "--get", stdin=found.stdout)

@@ -36,12 +36,13 @@ from pypx.errors import (
     PypxError,
     RequestFailed,
     RetrieveIncomplete,
+    TlsNotSpoken,
 )
 
 logger = logging.getLogger(__name__)
 
 #: Failures that may be gone a moment later, of a PACS that was there a moment ago.
-_PASSING = (ConnectionLost, ConnectionRefused, PeerTimeout, RetrieveIncomplete)
+_PASSING = (ConnectionLost, ConnectionRefused, PeerTimeout, RetrieveIncomplete, TlsNotSpoken)
 
 #: Seconds before a retry; doubled before each further one, as long as nothing new comes.
 FIRST_PAUSE = 1.0

@@ -7,7 +7,7 @@ from typing import Any
 
 MASK = "***"
 
-_SECRET = re.compile(r"passw|secret|token|^key$", re.IGNORECASE)
+_SECRET = re.compile(r"passw|passphrase|secret|token|^key$", re.IGNORECASE)
 _LOGIN = re.compile(r"login", re.IGNORECASE)
 
 #: The password of a URL, also one that holds an @ that should have been %40.

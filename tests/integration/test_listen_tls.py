@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -212,6 +213,20 @@ def test_peers_that_say_nothing_keep_nobody_out(
         listen.wait_until_packed(len(files))
         for connection in silent:
             connection.close()
+
+
+def test_peers_that_go_at_once(
+    basemount: Path, files: list[Path], ours: list[str], modality: Identity, authority: Authority
+) -> None:
+    with PxListen(basemount, *ours) as listen:
+        for _ in range(50):
+            with socket.create_connection((HOST, listen.port)) as connection:
+                connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+                # Closing it resets it: there is nobody any more whom to tell anything.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert _send(listen.port, files[:1], modality, authority)[0] == files[:1]
+        assert listen.status()["failed"] == 0
+    assert "InternalError" not in listen.log
 
 
 def _connected(listen: PxListen, identity: Identity, trusted: Authority) -> ssl.SSLSocket:

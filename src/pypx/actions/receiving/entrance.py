@@ -74,10 +74,12 @@ class TlsEntrance:
         ------
         TlsFailed, PeerTimeout, TlsFilesUnusable, Interrupted
         """
-        visitor.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        secure = context(self._tls, server_side=True).wrap_socket(
-            visitor.connection, server_side=True, do_handshake_on_connect=False
-        )
+        made = context(self._tls, server_side=True)
+        try:
+            visitor.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            secure = made.wrap_socket(visitor.connection, server_side=True, do_handshake_on_connect=False)
+        except OSError as error:  # it has gone already
+            raise failure("the peer", self._tls, error) from error
         try:
             with self._known(secure):
                 return replace(visitor, connection=secure, head=self._head(secure))

@@ -264,7 +264,7 @@ def _sends_the_rest(listen: PxListen, sent: list[Path], taken: list[Path]) -> bo
 
 
 @pytest.mark.parametrize(
-    ("size", "count", "room", "ballast_size", "least"), [(16, 1500, 16, 8, 4), (512, 70, 56, 24, 12)]
+    ("size", "count", "room", "ballast_size", "least"), [(16, 3000, 40, 24, 12), (512, 70, 56, 24, 12)]
 )
 def test_a_disk_that_fills_up_while_images_arrive(
     basemount: Path, tmp_path: Path, size: int, count: int, room: int, ballast_size: int, least: int

@@ -76,9 +76,12 @@ def test_what_fails_is_written_with_its_code(basemount: Path) -> None:
             *tool, f"{HOST}:NOBODY:{port}", "--StudyInstanceUID", "1.2.3", "--db", basemount / "log"
         )
         assert ran.error == "connection-refused"
-    find, *_ = audit_of(basemount)
-    assert shown(find) == ("px-find", "find", "connection-refused")
-    assert find["from"] == f"NOBODY@{HOST}:{port}"
+    entries = audit_of(basemount)
+    # px-move asks the PACS what it has, and does not come to the retrieve.
+    assert [shown(entry) for entry in entries] == [
+        (tool, "find", "connection-refused") for tool in ("px-find", "px-move")
+    ]
+    assert {entry["from"] for entry in entries} == {f"NOBODY@{HOST}:{port}"}
 
 
 def test_files_keys_and_exports(basemount: Path, files: list[Path], tmp_path: Path) -> None:

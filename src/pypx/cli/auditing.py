@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pypx.errors import InternalError, Interrupted, PypxError, UsageError
+from pypx.errors import BasemountUnusable, InternalError, Interrupted, PypxError, UsageError
 
 if TYPE_CHECKING:
     from pypx.actions.found import Found
@@ -137,7 +137,10 @@ def audited(
         raise
     except BaseException as error:
         doing.entry = replace(doing.entry, outcome=_code(error))
-        record(basemount, doing.entry)
+        # Where the BASEMOUNT is what failed, that is told of as it is.
+        record(
+            basemount, doing.entry, logging.INFO if isinstance(error, BasemountUnusable) else logging.ERROR
+        )
         raise
     record(basemount, doing.entry)
 
@@ -148,15 +151,16 @@ def _code(error: BaseException) -> str:
     return InternalError.code if isinstance(error, Exception) else Interrupted.code
 
 
-def record(basemount: Basemount, entry: Entry) -> None:
-    """Write an entry. Work is not stopped, and not undone, where that fails: it is told of."""
+def record(basemount: Basemount, entry: Entry, level: int = logging.ERROR) -> None:
+    """Write an entry. Work is not stopped, and not undone, where that fails: it is told of, at this level."""
     from pypx.basemount import audit
 
     try:
         if not audit.write(basemount, entry.lines(_actor)):
             logger.info("There is no %s: nothing is written into its audit log", basemount.root)
     except OSError as error:
-        logger.error(
+        logger.log(
+            level,
             "The audit log in %s cannot be written (%s): it lacks what was done just now (%s)",
             basemount.log,
             error.strerror or error,

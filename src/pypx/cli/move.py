@@ -210,10 +210,14 @@ def _looked_up(node: Node, uids: Mapping[str, str], options: Mapping[str, Any]) 
     from datetime import date
 
     from pypx.actions.find import FindRequest, find
+    from pypx.cli.options import basemount_of
     from pypx.dicom.matching import matching_value
 
     matching = {name: matching_value(name, uid, date.today()) for name, uid in uids.items()}
-    found = find(FindRequest(node, matching, timeout=options["timeout"], binaries=binaries_of(options)))
+    request = FindRequest(node, matching, timeout=options["timeout"], binaries=binaries_of(options))
+    with audited(basemount_of(options), "find", source=node_named(node), keys=matching) as doing:
+        found = find(request)
+        doing.found(found)
     if not found.series:
         raise NothingFound(f"{node} has no series with {' and '.join(f'{n} {u}' for n, u in uids.items())}")
     return found

@@ -296,7 +296,7 @@ def test_a_series_that_lies_in_two_directories(basemount, tmp_path):
 def test_nothing_is_held_of_what_is_asked_for(held, name, given):
     ran = action(held, name, given, status=1)
     assert ran.error == "nothing-found"
-    assert given in ran.stderr
+    assert given in ran.json["error"]["message"]
 
 
 @pytest.mark.parametrize(

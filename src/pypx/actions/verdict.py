@@ -103,7 +103,9 @@ def judge(
         return Verdict(series, State.FAILED, held, received, error)
     if transfer is None and error is None:
         return Verdict(series, State.ALREADY_HERE, held, received)
-    if held and has_all(series, held, transfer):
+    # What was asked for although it was here, and did not come, is not complete for having been here.
+    came_to_nothing = error is not None and held <= held_before
+    if held and has_all(series, held, transfer) and not came_to_nothing:
         return Verdict(series, State.COMPLETE, held, received)
     if error and not held:
         return Verdict(series, State.FAILED, held, received, error)

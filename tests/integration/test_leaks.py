@@ -70,9 +70,10 @@ class Workflow:
         log = () if command[0] == "px-report" else ("--db", self.log)
         running = Running(*command, *log, *loud, stdin=stdin)
         running.feed()
+        # Its own command line is what a person typed; a child has it, too, until it becomes another program.
+        typed = " ".join(str(word) for word in command)
         while running.process.poll() is None:
-            # Its own command line is what a person typed.
-            self.command_lines.update(running.left().values())
+            self.command_lines.update(line for line in running.left().values() if typed not in line)
             time.sleep(0.005)
         ran = running.wait()
         assert ran.status == status, f"{command}\n{ran.stdout}\n{ran.stderr}"

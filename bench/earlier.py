@@ -6,12 +6,16 @@ import subprocess
 import venv
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 #: It takes the present pydicom for a broken one.
 REQUIREMENTS = ("pypx==3.12.6", "pydicom<3")
 
 NAME = "release 3.12.6"
+
+
+#: Removed when the benchmark ends.
+_scratch = TemporaryDirectory(prefix="pypx-bench-earlier-")
 
 
 class NotInstallable(Exception):
@@ -26,7 +30,7 @@ def scripts() -> Path:
     ------
     NotInstallable
     """
-    directory = Path(mkdtemp(prefix="pypx-bench-earlier-"))
+    directory = Path(_scratch.name)
     venv.create(directory, with_pip=True)
     pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", *REQUIREMENTS]
     installed = subprocess.run(pip, capture_output=True, text=True, check=False)

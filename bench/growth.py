@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ def _of_repack(scratch: Path, runs: int) -> _Curve:
 
 
 def _packed(source: Path, target: Path) -> Usage:
-    subprocess.run(["rm", "-rf", str(target)], check=True)
+    shutil.rmtree(target, ignore_errors=True)
     return run([*_argv("px-repack", "-p", str(source)), "--db", str(target / "log")])
 
 
@@ -157,12 +157,10 @@ def _with_sizes(contenders: Mapping[int, Callable[[], Usage]], runs: int) -> dic
 
 
 def _draw(curves: Sequence[_Curve]) -> None:
-    import matplotlib as plotting
+    from matplotlib.figure import Figure
 
-    plotting.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 5), dpi=110)
+    figure = Figure(figsize=(8, 5), dpi=110)
+    axes = figure.subplots()
     for curve in curves:
         sizes = list(curve.points)
         times = [measured.seconds for measured in curve.points.values()]

@@ -99,17 +99,19 @@ def listen(options: Options, stop: threading.Event) -> Answer:
             lambda line: log.log(logging.WARNING if line.is_problem else logging.INFO, "%s", line.text),
         )
 
-        def stop_when_told() -> None:
-            stop.wait()
-            listener.stop()
+        has_ended = threading.Event()
 
-        waiting = threading.Thread(target=stop_when_told, daemon=True)
-        waiting.start()
+        def stop_when_told() -> None:
+            while not has_ended.is_set():
+                if stop.wait(0.5):
+                    listener.stop()
+                    return
+
+        threading.Thread(target=stop_when_told, daemon=True).start()
         try:
             listener.run()
         finally:
-            stop.set()
-            waiting.join()
+            has_ended.set()
     except PypxError as error:
         return _failed(error)
     return {"status": "success"}

@@ -64,9 +64,11 @@ class Target:
             pass
 
 
-@cache
+_directory = tempfile.TemporaryDirectory(prefix="pypx-fuzz-")
+
+
 def _scratch() -> Path:
-    return Path(tempfile.mkdtemp(prefix="pypx-fuzz-"))
+    return Path(_directory.name)
 
 
 def _file(given: bytes, name: str = "file") -> Path:

@@ -94,7 +94,7 @@ def _pid(process: HeaderProcess) -> int:
 
 
 def test_modules_that_lie_where_it_is_started_are_not_its_own(tmp_path, monkeypatch):
-    for name in ("pickle", "pydicom", "pypx", "struct"):
+    for name in ("json", "pydicom", "pypx", "struct"):
         (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
     monkeypatch.chdir(tmp_path)
     process = HeaderProcess(_KEYWORDS)

@@ -98,7 +98,10 @@ class Delay:
 
     def seconds(self, series: FoundSeries) -> float:
         """How long to wait after this series."""
-        return (series.instances or 0) / self.images_a_second if self.images_a_second else self.fixed
+        if not self.images_a_second:
+            return self.fixed
+        # The count is the PACS's word, which may be anything.
+        return min((series.instances or 0) / self.images_a_second, _LONGEST_DELAY)
 
     @classmethod
     def parse(cls, text: str) -> Delay:

@@ -41,10 +41,16 @@ class _Means:
 class FirstWay:
     """Retrieves by C-GET; where that is not offered, by C-MOVE to a receiver of our own; else to a px-listen.
 
-    What has worked once is stayed with.
+    What has worked once is stayed with. Where the PACS is asked over TLS, nothing is received without.
+
+    Parameters
+    ----------
+    port : int
+        Of our own receiver, which the PACS must know.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = DEFAULT_PORT) -> None:
+        self._port = port
         self._found: _Means | None = None
 
     def move(
@@ -60,7 +66,7 @@ class FirstWay:
         if self._found:
             return move(self._found.of(request), basemount, progress)
         refusals: list[str] = []
-        for means in _all_means(basemount):
+        for means in self._all_means(request, basemount):
             try:
                 result = move(means.of(request), basemount, progress)
                 _raise_refusal(result)
@@ -76,19 +82,20 @@ class FirstWay:
         raise ServiceNotOffered(
             f"There is no way for the images from {request.node} to here: {'; '.join(refusals)}",
             "Ask the PACS administrator to allow C-GET, or to send to"
-            f" AE title {own_title} at this host, port {DEFAULT_PORT}.",
+            f" AE title {own_title} at this host, port {self._port}.",
         )
 
-
-def _all_means(basemount: Basemount) -> Iterator[_Means]:
-    yield _Means("C-GET")
-    yield _Means(f"C-MOVE to port {DEFAULT_PORT} here", receive_port=DEFAULT_PORT)
-    try:
-        states = listening(basemount)
-    except ListenerNotRunning:
-        return
-    for title in dict.fromkeys(state.aet for state in states):
-        yield _Means(f"C-MOVE to the px-listen {title}", destination=title)
+    def _all_means(self, request: MoveRequest, basemount: Basemount) -> Iterator[_Means]:
+        yield _Means("C-GET")
+        needs_tls = request.node.tls is not None
+        if request.receive_tls or not needs_tls:
+            yield _Means(f"C-MOVE to port {self._port} here", receive_port=self._port)
+        try:
+            states = listening(basemount)
+        except ListenerNotRunning:
+            return
+        for title in dict.fromkeys(state.aet for state in states if state.tls or not needs_tls):
+            yield _Means(f"C-MOVE to the px-listen {title}", destination=title)
 
 
 def _raise_refusal(result: MoveResult) -> None:

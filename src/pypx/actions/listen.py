@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 from pypx.actions.receiving.admission import Admission
 from pypx.actions.receiving.arriving import ArrivingSeries
-from pypx.actions.receiving.follow_up import FollowUp, Run, Told
+from pypx.actions.receiving.follow_up import FollowUp, Run
+from pypx.actions.receiving.line import Line
 from pypx.actions.receiving.receiver import Association, Observer, Receiver
 from pypx.actions.receiving.state import ListenerState, StateFile
 from pypx.actions.repack import RepackResult
@@ -63,20 +64,6 @@ class ListenRequest:
     binaries: Binaries = field(default_factory=Binaries)
     templates: TreeTemplates = field(default_factory=TreeTemplates)
     tls: TlsSettings | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Something to tell, in one line without the name of a patient.
-
-    Parameters
-    ----------
-    is_problem : bool
-    text : str
-    """
-
-    is_problem: bool
-    text: str
 
 
 def _keep_no_audit(_entry: Entry) -> None:
@@ -264,11 +251,11 @@ class Listener:
             yield
             return
 
-        def tell(told: Told) -> None:
-            if told.is_problem:
-                self._say_problem(told.text)
+        def tell(line: Line) -> None:
+            if line.is_problem:
+                self._say_problem(line.text)
             else:
-                self._tell(Line(False, discreet(told.text)))
+                self._tell(Line(False, discreet(line.text)))
 
         name = f"then-{self._request.port}"
         self._following = FollowUp(self._then, self._basemount, catalogue, name, tell)
@@ -277,14 +264,21 @@ class Listener:
             self._write_journal()
             yield
         finally:
-            self._following.close(lambda: self._stops > 1)
+            with self._telling_of_journal():
+                self._following.close(lambda: self._stops > 1)
 
     def _write_journal(self) -> None:
         if self._following:
-            try:
+            with self._telling_of_journal():
                 self._following.write_journal()
-            except OSError as error:
-                self._say_problem(f"What --then is still to be done with cannot be written down ({error})")
+
+    @contextmanager
+    def _telling_of_journal(self) -> Iterator[None]:
+        """Say that it cannot be written, and go on."""
+        try:
+            yield
+        except OSError as error:
+            self._say_problem(f"What --then is still to be done with cannot be written down ({error})")
 
 
 def _received(association: Association) -> Entry:

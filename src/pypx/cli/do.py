@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pypx.cli import edge, terminal
 from pypx.cli.options import catalogue_options
-from pypx.cli.pacs import binary_options, node_of, pacs_options
+from pypx.cli.pacs import PACS_OPTIONS, PACS_WHOLE, binary_options, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.cli.verbs import THEN, chain_of, then_options, told_with_verbs
-from pypx.errors import FileUnreadable, InvalidInput, UsageError
+from pypx.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from pypx.actions.found import Found
@@ -27,7 +26,7 @@ px-do --reportDataFile found.json --then retrieve,push,register --swift local --
 px-do --reportDataFile found.json --then retrieve,push --thenArgs '{"jobs": 4};{"swift": "local"}'
 """
 
-_PACS = ("pacs", "PACS", "aet", "aec", "serverIP", "serverPort")
+_INPUT = ("reportData", "reportDataFile")
 
 
 @click.command("px-do", cls=edge.Tool, examples=EXAMPLES)
@@ -59,62 +58,37 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     terminal.show_log("px-do", verbosity)
     presentation = Presentation("px-do", edge.output_is_json(json), options["withFeedBack"])
     found = _found(options, SHELL)
-    chain = chain_of({**options, **found.arguments}, presentation.progress, presentation.report)
+    chain = chain_of(options, found.arguments, presentation.progress, presentation.report)
     return presentation.finish(found, chain, wait=options["waitForUserTerminate"])
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
     """Do the verbs with what was found before."""
     found = _found(options, surroundings)
-    return chain_of({**options, **found.arguments}, surroundings.progress).over(found)[0]
+    return chain_of(options, found.arguments, surroundings.progress).over(found)[0]
 
 
 def _found(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
     """What was found before, as if it had been found with the options given now."""
     if not options["then"]:
         raise UsageError("What shall be done?", "Give --then retrieve, or several verbs with commas between.")
-    founds = _given(options, surroundings).founds(
+    text, file = (options[name] for name in _INPUT)
+    if text and file:
+        raise UsageError("--reportData and --reportDataFile are two inputs", "Give one of them.")
+    founds = surroundings.reading(text, file).founds(
         "With what shall it be done?",
         "Pipe px-find into px-do, or name a file with the JSON of px-find with --reportDataFile.",
     )
     if len(founds) > 1:
         raise InvalidInput("These are several finds", "Give them to px-do one by one.")
     found = founds[0]
-    arguments = {name: value for name, value in found.arguments.items() if name not in THEN}
-    if any(options[name] for name in _PACS):
-        node = node_of(options, found.arguments)
-        for name in _PACS:
-            arguments.pop(name, None)
-        arguments |= {
-            "aet": node.calling_ae_title,
-            "aec": node.called_ae_title,
-            "serverIP": node.host,
-            "serverPort": node.port,
-        }
-    given = {name: value for name, value in told_with_verbs(options).items() if name not in (*_PACS, *_INPUT)}
+    old = set(THEN)
+    if any(options[name] for name in PACS_WHOLE):
+        # Another PACS: nothing of what was said of the first one holds.
+        old |= set(PACS_OPTIONS)
+    arguments = {name: value for name, value in found.arguments.items() if name not in old}
+    given = {name: value for name, value in told_with_verbs(options).items() if name not in _INPUT}
     return replace(found, arguments=arguments | given)
-
-
-_INPUT = ("reportData", "reportDataFile")
-
-
-def _given(options: Mapping[str, Any], surroundings: Surroundings) -> Surroundings:
-    """The surroundings, with the input that the options name."""
-    from pypx.actions.found import read_documents
-
-    text, name = (options[one] for one in _INPUT)
-    if text and name:
-        raise UsageError("--reportData and --reportDataFile are two inputs", "Give one of them.")
-    if name and name != "-":
-        try:
-            text = Path(name).expanduser().read_text("utf-8")
-        except UnicodeDecodeError as error:
-            raise InvalidInput(f"{name} is not UTF-8 text") from error
-        except OSError as error:
-            raise FileUnreadable(f"{name} cannot be read ({error.strerror})") from error
-    if not text and not name:
-        return surroundings
-    return replace(surroundings, documents=lambda: list(read_documents(text)))
 
 
 def main() -> NoReturn:

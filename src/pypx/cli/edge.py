@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import click
 
@@ -235,6 +235,43 @@ def _keep_json(pieces: JsonPieces) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as kept:
             kept.writelines(pieces(2))
+
+
+class _Result(Protocol):
+    """What most tools come to."""
+
+    @property
+    def error(self) -> PypxError | None:
+        """Why not all is done."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer."""
+
+
+_R = TypeVar("_R", bound=_Result)
+
+
+def finish(tool: str, result: _R, show: Callable[[_R], None], *, json: bool) -> int:
+    """Write the answer of a tool as JSON, or show it to a person, and give the exit status.
+
+    Parameters
+    ----------
+    tool : str
+        The name before the sentence on what is wrong.
+    result : object
+        With ``error`` and ``to_json()``.
+    show : callable
+        Shows the result to a person.
+    json : bool
+        Whether JSON was asked for.
+    """
+    if output_is_json(json):
+        write_json(result.to_json())
+    else:
+        show(result)
+    if result.error:
+        terminal.say(tool, f"{result.error.message}. {result.error.hint}")
+    return 1 if result.error else 0
 
 
 def output_is_json(asked: bool) -> bool:

@@ -93,7 +93,7 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
 def _chain(
     options: Mapping[str, Any], progress: ShowingProgress, show_report: ShowingReport | None = None
 ) -> Chain:
-    chain = chain_of(options, progress, show_report)
+    chain = chain_of(options, options, progress, show_report)
     if chain.verbs and options["StudyOnly"]:
         raise UsageError("--StudyOnly finds no series for --then to work on", "Leave one of them out.")
     return chain

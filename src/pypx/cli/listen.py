@@ -29,8 +29,9 @@ from pypx.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pypx.actions.listen import Line, Listener, ListenRequest
+    from pypx.actions.listen import Listener, ListenRequest
     from pypx.actions.receiving.follow_up import Run
+    from pypx.actions.receiving.line import Line
     from pypx.basemount.layout import Basemount
 
 EXAMPLES = """
@@ -183,7 +184,7 @@ def _then(options: Mapping[str, Any]) -> Run | None:
 
     names = ("swift", "CUBE", "swiftServicesPACS")
     given = {name: value for name, value in told(options).items() if name in names}
-    chain = chain_of(options, unseen)
+    chain = chain_of(options, options, unseen)
     for verb in chain.verbs:
         if verb.name not in _AFTER_RECEIVING:
             raise UsageError(

@@ -97,14 +97,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     for. The answer is a verdict for each series; the exit status is 0 only when all are complete.
     """
     terminal.show_log("px-move", verbosity)
-    result = run(options, SHELL)
-    if edge.output_is_json(json):
-        edge.write_json(result.to_json())
-    else:
-        _show(result)
-    if result.error:
-        terminal.say("px-move", f"{result.error.message}. {result.error.hint}")
-    return 1 if result.error else 0
+    return edge.finish("px-move", run(options, SHELL), _show, json=json)
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> MoveResult:
@@ -170,10 +163,12 @@ def move_request(options: Mapping[str, Any], surroundings: Surroundings) -> tupl
 
 
 def _receive_tls(options: Mapping[str, Any], node: Node) -> TlsSettings | None:
-    """What the PACS must send over: TLS, where it is asked so, and is not said to send without."""
-    if node.tls is None or options["receivePort"] is None or options["receivePlain"]:
+    """What the PACS must send over, if it sends to us: TLS, where it is asked so, and may not without."""
+    if node.tls is None or options["receivePlain"]:
         return None
     if node.tls.key is None:
+        if options["receivePort"] is None:
+            return None
         raise UsageError(
             "Who receives over TLS has to show a certificate",
             "Give --tlsKey and --tlsCertificate; or --receivePlain, if the PACS sends without TLS.",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pypx.dcmtk.binaries import Binaries
     from pypx.dicom.node import Node
 
+#: The options that name a PACS as a whole, and all that say something of one.
+PACS_WHOLE = ("PACS", "pacs")
+PACS_OPTIONS = (*PACS_WHOLE, "aet", "aec", "serverIP", "serverPort", *tls.NAMES)
+
 _BINARIES = ("echoscu", "findscu", "movescu", "getscu", "storescp", "dcmsend")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,8 @@ class Presentation:
             terminal.say(self.tool, f"{found.error.message}. {found.error.hint}")
         if wait:
             terminal.say(self.tool, "done; Ctrl-C ends this")
-            signal.pause()
+            with suppress(KeyboardInterrupt):
+                signal.pause()
         return 1 if found.error else 0
 
     def _say_counts(self, done: Done) -> None:

@@ -91,14 +91,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     terminal.show_log("px-push", verbosity)
     if options["swiftPackEachDICOM"]:
         logger.info("--swiftPackEachDICOM changes nothing: each file is placed by what it says itself")
-    result = run(options, SHELL)
-    if edge.output_is_json(json):
-        edge.write_json(result.to_json())
-    else:
-        _show(result)
-    if result.error:
-        terminal.say("px-push", f"{result.error.message}. {result.error.hint}")
-    return 1 if result.error else 0
+    return edge.finish("px-push", run(options, SHELL), _show, json=json)
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> PushResult:

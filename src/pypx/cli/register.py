@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -23,7 +22,7 @@ from pypx.cli.options import (
 from pypx.cli.secret import secret_of
 from pypx.cli.storage import names_storage, retry_options, storage_of, storage_options
 from pypx.cli.surroundings import SHELL, Surroundings
-from pypx.errors import FileUnreadable, InvalidInput, UsageError
+from pypx.errors import InvalidInput, UsageError
 from pypx.printable import printable
 
 if TYPE_CHECKING:
@@ -102,14 +101,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     exit status is 0 only when all are registered.
     """
     terminal.show_log("px-register", verbosity)
-    result = run(options, SHELL)
-    if edge.output_is_json(json):
-        edge.write_json(result.to_json())
-    else:
-        _show(result)
-    if result.error:
-        terminal.say("px-register", f"{result.error.message}. {result.error.hint}")
-    return 1 if result.error else 0
+    return edge.finish("px-register", run(options, SHELL), _show, json=json)
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> RegisterResult:
@@ -158,27 +150,12 @@ def check(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> None:
 
 def _documents(options: Mapping[str, Any], given: Sequence[str], surroundings: Surroundings) -> Sequence[Any]:
     """The JSON that says what is to be registered, if any does."""
-    from pypx.actions.found import read_documents
-
-    if "upstream" in given:
-        return list(read_documents(options["upstream"] or _text_of(options["upstreamFile"])))
-    if given:
+    if given and "upstream" not in given:
         return ()
-    return surroundings.given(
+    return surroundings.reading(options["upstream"], options["upstreamFile"]).given(
         "What shall be registered?",
         "Pipe px-push into px-register, or give --SeriesInstanceUID, --StudyInstanceUID or --xcrdir.",
     )
-
-
-def _text_of(file: str) -> str:
-    from pathlib import Path
-
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).expanduser().read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{file} is not UTF-8 text") from error
-    except OSError as error:
-        raise FileUnreadable(f"{file} cannot be read ({error.strerror})") from error
 
 
 def _inherited(documents: Sequence[Any]) -> Mapping[str, Any]:

@@ -73,14 +73,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     unless --cleanup is given.
     """
     terminal.show_log("px-repack", verbosity)
-    result = run(options, SHELL)
-    if edge.output_is_json(json):
-        edge.write_json(result.to_json())
-    else:
-        _show(result)
-    if result.error:
-        terminal.say("px-repack", f"{result.error.message}. {result.error.hint}")
-    return 0 if result.ok else 1
+    return edge.finish("px-repack", run(options, SHELL), _show, json=json)
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> RepackResult:

@@ -130,7 +130,7 @@ def command(verbosity: int | None, **options: Any) -> int:
     form = _form(options)
     _say_what_means_nothing(options, form)
     with _input(options) as lines:
-        text, failures = _rendered(form, read_stream(lines), options)
+        text, failures = _rendered(form, read_stream(lines), options, sys.stdout)
     _write(text, sys.stdout)
     for failure in failures:
         terminal.say("px-report", f"{failure.message}. {failure.hint}")
@@ -146,7 +146,9 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> Report:
 
         document, failures = merged(iter(documents))
         return Report(document, tuple(failures))
-    text, of_documents = _rendered(form, iter(documents), options)
+    # As for a file: who calls may have a terminal, and the report is not for it.
+    no_terminal = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    text, of_documents = _rendered(form, iter(documents), options, no_terminal)
     return Report("".join(text), tuple(of_documents))
 
 
@@ -261,44 +263,46 @@ def _opened(name: str) -> TextIO:
 
 
 def _rendered(
-    form: Form, documents: Iterator[object], options: Mapping[str, Any]
+    form: Form, documents: Iterator[object], options: Mapping[str, Any], output: TextIO
 ) -> tuple[Iterable[str], Sequence[PypxError]]:
-    """The report's text, piece by piece, and why documents are not part of it."""
+    """The report's text for this output, piece by piece, and why documents are not part of it."""
     if form == "json":
         from pypx.actions.report.json_document import merged
 
         document, failures = merged(documents)
-        return _spelled_out((json_text.dumps(document, ensure_ascii=False, indent=2), "\n")), failures
+        text = json_text.dumps(document, ensure_ascii=False, indent=2)
+        return _spelled_out((text, "\n"), output), failures
     from pypx.actions.report.layout import for_report
     from pypx.actions.report.studies import read
 
-    dialect = _dialect(options) if form == "csv" else None
+    dialect = _dialect(options, output) if form == "csv" else None
     asked = asked_of(options)
     reported = read(documents)
     layout = for_report(asked, reported)
     if dialect:
         from pypx.actions.report.csv_table import csv_table
 
-        return _spelled_out(csv_table(reported, layout, dialect)), reported.failures
+        return _spelled_out(csv_table(reported, layout, dialect), output), reported.failures
     if form == "html":
         from pypx.actions.report.html_page import html_page
 
-        return _spelled_out(html_page(reported, layout)), reported.failures
+        return _spelled_out(html_page(reported, layout), output), reported.failures
     if form == "rawText":
         from pypx.actions.report.raw_text import raw_text
 
         return (f"{line}\n" for line in raw_text(reported, layout)), reported.failures
-    return _drawn(_lines(form, reported, layout), options["colorize"], sys.stdout), reported.failures
+    lines = _lines(form, reported, layout, _width(output))
+    return _drawn(lines, options["colorize"], output), reported.failures
 
 
-def _lines(form: Form, reported: Reported, layout: Layout) -> Iterator[Line]:
+def _lines(form: Form, reported: Reported, layout: Layout, width: int | None) -> Iterator[Line]:
     if form == "tree":
         from pypx.actions.report.tree import tree
 
-        return tree(reported, layout, _width(sys.stdout))
+        return tree(reported, layout, width)
     from pypx.actions.report.tabular import tabular
 
-    return tabular(reported, layout, _width(sys.stdout))
+    return tabular(reported, layout, width)
 
 
 def asked_of(options: Mapping[str, Any]) -> Asked:
@@ -314,7 +318,7 @@ def asked_of(options: Mapping[str, Any]) -> Asked:
     )
 
 
-def _dialect(options: Mapping[str, Any]) -> Dialect:
+def _dialect(options: Mapping[str, Any], output: TextIO) -> Dialect:
     from pypx.actions.report.csv_table import Dialect
 
     separator = options["csvSeparator"] or ("|" if options["csvPrettify"] else ",")
@@ -323,7 +327,7 @@ def _dialect(options: Mapping[str, Any]) -> Dialect:
         headings=options["csvPrintHeaders"],
         aligned=options["csvPrettify"],
         summarized=options["csvSummarize"],
-        line_end="\n" if sys.stdout.isatty() else "\r\n",
+        line_end="\n" if output.isatty() else "\r\n",
     )
 
 
@@ -339,9 +343,9 @@ def _drawn(lines: Iterable[Line], theme: str, output: TextIO) -> Iterator[str]:
     return (drawable(text, output.encoding) + "\n" for text in texts)
 
 
-def _spelled_out(pieces: Iterable[str]) -> Iterable[str]:
+def _spelled_out(pieces: Iterable[str], output: TextIO) -> Iterable[str]:
     """The text as it is, but where a terminal reads it: no control character reaches that raw."""
-    return map(printable_text, pieces) if sys.stdout.isatty() else pieces
+    return map(printable_text, pieces) if output.isatty() else pieces
 
 
 def _write(pieces: Iterable[str], output: TextIO) -> None:

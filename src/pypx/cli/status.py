@@ -63,13 +63,12 @@ def command(verbosity: int | None, json: bool, watch: bool, **options: Any) -> i
             status = _last(ask)
         else:
             status = _shown_until_complete(ask)
-    if as_json:
-        edge.write_json(status.to_json())
-    elif not watch or not status.series:
-        show_status(status)
-    if status.error:
-        terminal.say("px-status", f"{status.error.message}. {status.error.hint}")
-    return 1 if status.error else 0
+
+    def show(result: Status) -> None:
+        if not watch or not result.series:
+            show_status(result)
+
+    return edge.finish("px-status", status, show, json=json)
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> Status:

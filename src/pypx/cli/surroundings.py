@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypx.actions.progress import Progress, ignore_progress
 from pypx.cli.progress import progress_bar
-from pypx.errors import UsageError
+from pypx.errors import FileUnreadable, InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from pypx.actions.found import Found
@@ -40,6 +41,19 @@ class Surroundings:
 
     documents: Callable[[], Sequence[object] | None]
     progress: Callable[[], AbstractContextManager[Progress]] = unseen
+
+    def reading(self, text: str | None, file: str | None) -> Surroundings:
+        """The same, with the input that options name in place of what the tool before told.
+
+        Parameters
+        ----------
+        text : str or None
+            The input itself.
+        file : str or None
+            Where it is; "-" for standard input.
+        """
+        named = "" if file in (None, "-") else str(file)
+        return replace(self, documents=lambda: _documents(text, named)) if text or named else self
 
     def given(self, question: str, hint: str) -> Sequence[object]:
         """The JSON documents of the tool before.
@@ -69,6 +83,23 @@ class Surroundings:
         return [from_json(document) for document in self.given(question, hint)]
 
 
+def _documents(text: str | None, file: str) -> Sequence[object]:
+    from pypx.actions.found import read_documents
+
+    return list(read_documents(_text_of(file) if file else text or ""))
+
+
+def _text_of(name: str) -> str:
+    try:
+        return Path(name).expanduser().read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{name} is not UTF-8 text") from error
+    except OSError as error:
+        raise FileUnreadable(f"{name} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise FileUnreadable(f"{name!r} cannot be a file's name ({error})") from error
+
+
 def _piped() -> Sequence[object] | None:
     """The documents on standard input, where that is no terminal."""
     if sys.stdin is None or sys.stdin.isatty():
@@ -78,8 +109,6 @@ def _piped() -> Sequence[object] | None:
     try:
         return list(read_documents(sys.stdin.read()))
     except UnicodeDecodeError as error:
-        from pypx.errors import InvalidInput
-
         raise InvalidInput(f"The input is not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 

@@ -122,13 +122,19 @@ class Chain:
 
 
 def chain_of(
-    options: Mapping[str, Any], showing: ShowingProgress, show_report: ShowingReport | None = None
+    options: Mapping[str, Any],
+    inherited: Mapping[str, Any],
+    showing: ShowingProgress,
+    show_report: ShowingReport | None = None,
 ) -> Chain:
     """The verbs that the options ask for; none where they do not.
 
     Parameters
     ----------
     options : mapping
+        Of the command line: verbs, their options, and the programs that they run.
+    inherited : mapping
+        ``args`` of the find that the verbs are for: PACS, catalogue, storage and CUBE.
     showing : callable
         Gives the context manager that shows steps of work.
     show_report : callable, optional
@@ -148,7 +154,7 @@ def chain_of(
         return Chain()
     names = parse_verbs(text)
     given = parse_verb_options(arguments or "", names)
-    verbs = [_verb(*one, options, showing, show_report) for one in zip(names, given, strict=True)]
+    verbs = [_verb(*one, options, inherited, showing, show_report) for one in zip(names, given, strict=True)]
     return Chain(tuple(verbs), Delay.parse(delay) if delay else None)
 
 
@@ -156,11 +162,13 @@ def _verb(
     name: str,
     members: Mapping[str, Any],
     options: Mapping[str, Any],
+    inherited: Mapping[str, Any],
     showing: ShowingProgress,
     show_report: ShowingReport | None,
 ) -> Verb:
     tool = import_module(f"pypx.cli.{_MODULES.get(name, name)}")
     known = {parameter.name for parameter in tool.command.params}
+    # Never those that a find's JSON names: whoever wrote it does not say what is run here.
     binaries = {binary: options[binary] for binary in _BINARIES if binary in known and options.get(binary)}
     values = values_of(tool.command, {**binaries, **members}, ignoring_others=False)
     # What is wrong with them is said before anything is done.
@@ -170,14 +178,14 @@ def _verb(
     if name == "retrieve" and not tool.ways(values):
         return _Retrieve(values, _retrieving_anyhow(), showing)
     if name in ("push", "register"):
-        _check(tool, values, options)
+        _check(tool, values, inherited)
     return _TOOL_VERBS[name](values, tool.run, showing)
 
 
-def _check(tool: Any, values: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+def _check(tool: Any, values: Mapping[str, Any], inherited: Mapping[str, Any]) -> None:
     """Raise what is wrong with the options; a service that is away may be back by the time it is needed."""
     try:
-        tool.check(values, options)
+        tool.check(values, inherited)
     except UsageError:
         raise
     except PypxError as error:

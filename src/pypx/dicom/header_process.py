@@ -1,24 +1,25 @@
 """Headers read in a process of its own, so that reading goes on while something else is done with others.
 
 The process is a fresh interpreter, not a fork: it has no lock, no database, no file and no thread of its
-owner's. Two pipes are all that they share. When the owner ends, however it ends, the kernel ends the
-process; where it cannot be asked to, the process ends when it finds the pipes closed. It only reads, so it
-may be ended at any moment.
+owner's. Two pipes are all that they share, with a JSON document on each line. When the owner ends, however it
+ends, the kernel ends the process; where it cannot be asked to, the process ends when it finds the pipes
+closed. It only reads, so it may be ended at any moment.
 """
 
 from __future__ import annotations
 
-import pickle
+import json
 import select
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import IO, TypeAlias, cast
+from typing import IO, Any, TypeAlias, cast
 
 from pypx.dicom.header import Header, read_header
-from pypx.errors import FileDamaged, FileUnreadable, NotDicom, PypxError
+from pypx.errors import FileDamaged, FileUnreadable, MediaDirectory, NotDicom, PypxError
 from pypx.orphans import ends_with_parent
 
 #: A header, or why there is none.
@@ -29,8 +30,8 @@ PATIENCE = 0.25
 
 #: The interpreter looks for modules where its owner does, and nowhere else (-I): not where it was started.
 _PROGRAM = (
-    "import sys, pickle;"
-    "sys.path[:] = pickle.load(sys.stdin.buffer);"
+    "import sys, json;"
+    "sys.path[:] = json.loads(sys.stdin.buffer.readline());"
     "from pypx.dicom.header_process import serve;"
     "serve()"
 )
@@ -72,7 +73,7 @@ class HeaderProcess:
         self._answers = cast("IO[bytes]", self._process.stdout)
         try:
             self._send(sys.path)
-            self._send(frozenset(keywords))
+            self._send(sorted(keywords))
         except BaseException:
             self.end()
             raise
@@ -122,7 +123,10 @@ class HeaderProcess:
         answer = self._receive()
         if not isinstance(answer, list) or not answer:
             raise ProcessGone("a process that reads gave no answer")
-        return answer
+        try:
+            return [_from_json(member) for member in answer]
+        except (KeyError, TypeError) as error:
+            raise ProcessGone(f"a process that reads gave another answer ({error})") from error
 
     def end(self) -> None:
         """End it, whatever it is at."""
@@ -137,16 +141,14 @@ class HeaderProcess:
 
     def _send(self, value: object) -> None:
         try:
-            pickle.dump(value, self._questions, pickle.HIGHEST_PROTOCOL)
-            self._questions.flush()
+            _write_line(self._questions, value)
         except OSError as error:
             raise ProcessGone("a process that reads ended") from error
 
     def _receive(self) -> object:
         try:
-            # From a process of our own, in which the same code read the files as would here.
-            return pickle.load(self._answers)  # noqa: S301
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            return json.loads(self._answers.readline())
+        except (OSError, ValueError) as error:
             raise ProcessGone("a process that reads ended") from error
 
 
@@ -169,16 +171,35 @@ def header_or_error(path: Path, keywords: Collection[str]) -> HeaderOrError:
         return error
 
 
+def _write_line(pipe: IO[bytes], value: object) -> None:
+    # Within ASCII, whatever the values hold: a line is a line.
+    pipe.write(json.dumps(value).encode("ascii") + b"\n")
+    pipe.flush()
+
+
+_ERRORS = {kind.code: kind for kind in (NotDicom, MediaDirectory, FileDamaged, FileUnreadable)}
+
+
+_FIELDS = tuple(one.name for one in fields(Header))
+
+
+def _to_json(found: HeaderOrError) -> dict[str, Any]:
+    return (
+        found.to_json() if isinstance(found, PypxError) else {name: getattr(found, name) for name in _FIELDS}
+    )
+
+
+def _from_json(member: dict[str, Any]) -> HeaderOrError:
+    if "code" in member:
+        return _ERRORS[member["code"]](member["message"], member["hint"])
+    return Header(**member)
+
+
 def serve() -> None:
     """What the process does: answer on stdout what is asked on stdin, until that ends."""
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
-    keywords = pickle.load(questions)  # noqa: S301  (from the owner)
-    answer: object = True
-    while True:
-        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-        answers.flush()
-        try:
-            question = pickle.load(questions)  # noqa: S301
-        except EOFError:
-            return
-        answer = read_for_a_while([Path(path) for path in question], keywords)
+    keywords = json.loads(questions.readline())
+    _write_line(answers, True)
+    for question in questions:
+        paths = [Path(path) for path in json.loads(question)]
+        _write_line(answers, [_to_json(found) for found in read_for_a_while(paths, keywords)])

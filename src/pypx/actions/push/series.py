@@ -179,9 +179,14 @@ class SeriesPusher:
                 # A listing may lag behind for a moment; of what came in the moment the storage went down, it
                 # is never told.
                 if attempt:
-                    unlisted = [one for one in absent if one not in lost]
-                    again = {one.file: partial(upload_again, self._storage, one) for one in unlisted}
+                    again = {
+                        one.file: partial(upload_again, self._storage, one)
+                        for one in absent
+                        if one not in lost
+                    }
                     outcomes.update(self._side_by_side(again))
+        if unlisted := len(absent) - len(lost):
+            logger.warning("%d files are in storage, and its listings do not tell of them yet", unlisted)
         for one in lost:
             outcomes[one.file] = ObjectCorrupt(
                 f"{self._storage.label} says that it stored {one.name!r}, and does not hold it"

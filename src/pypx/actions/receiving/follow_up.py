@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 from pypx.actions.do import Done, SeriesDone
 from pypx.actions.found import Found, FoundSeries, FoundStudy
+from pypx.actions.receiving.line import Line
 from pypx.actions.repack import RepackResult
 from pypx.basemount.history import received_since
 from pypx.basemount.layout import Basemount
@@ -84,7 +85,8 @@ class _Owed:
     version : int
         Grows with every image that arrives.
     due : float or None
-        When it is to be done (monotonic clock); None while the series arrives.
+        When it is to be done (monotonic clock); None while the series arrives, and where there is no use in
+        it before the next start.
     failures : int
         In a row.
     """
@@ -93,21 +95,6 @@ class _Owed:
     version: int = 0
     due: float | None = None
     failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is said of a series.
-
-    Parameters
-    ----------
-    is_problem : bool
-    text : str
-        Without the name of a patient.
-    """
-
-    is_problem: bool
-    text: str
 
 
 class FollowUp:
@@ -122,7 +109,7 @@ class FollowUp:
     name : str
         Of the journal: one for each listener of a BASEMOUNT.
     tell : callable
-        Gets a Told for each series.
+        Gets a Line for each series.
     """
 
     def __init__(
@@ -131,7 +118,7 @@ class FollowUp:
         basemount: Basemount,
         catalogue: Catalogue,
         name: str,
-        tell: Callable[[Told], None],
+        tell: Callable[[Line], None],
     ) -> None:
         self._run = run
         self._log = str(basemount.log)
@@ -197,6 +184,11 @@ class FollowUp:
         ----------
         is_impatient : callable
             Whether not even that is waited for.
+
+        Raises
+        ------
+        OSError
+            When what is left cannot be written down.
         """
         with self._changing:
             self._is_ending = True
@@ -252,24 +244,35 @@ class FollowUp:
         with self._changing:
             owed = self._owed[uid]
             self._is_changed = True
-            if error is None:
-                if owed.version == version:
+            # Of one that more has come for since, the verbs wait until it is complete again.
+            if owed.version == version:
+                if error is None:
                     del self._owed[uid]
-            elif isinstance(error, _PASSING):
-                pause = min(FIRST_PAUSE * 2**owed.failures, LONGEST_PAUSE)
-                owed.failures += 1
-                if owed.version == version:
-                    owed.due = time.monotonic() + pause
-            elif owed.version == version:
-                del self._owed[uid]
-        self._tell(_told(uid, results, error))
+                elif isinstance(error, _PASSING):
+                    owed.due = time.monotonic() + pause_after(owed.failures)
+                    owed.failures += 1
+                else:
+                    owed.due = None
+        self._tell(_line(uid, results, error))
 
 
-def _told(uid: str, results: Sequence[SeriesDone], error: PypxError | None) -> Told:
+def pause_after(failures: int) -> float:
+    """Seconds until what failed is tried again.
+
+    Parameters
+    ----------
+    failures : int
+        How often it had failed before.
+    """
+    # A storage may be away for weeks: a power of so many would be no number any more.
+    return min(FIRST_PAUSE * 2.0 ** min(failures, 16), LONGEST_PAUSE)
+
+
+def _line(uid: str, results: Sequence[SeriesDone], error: PypxError | None) -> Line:
     if error:
-        again = "; it is tried again" if isinstance(error, _PASSING) else ""
-        return Told(True, f"Series {uid}: {error.message}{again}. {error.hint}".rstrip())
-    return Told(False, f"Series {uid}: {', '.join(' '.join(one.words.split()) for one in results)}")
+        again = "" if isinstance(error, _PASSING) else " at the next start"
+        return Line(True, f"Series {uid}: {error.message}; it is tried again{again}. {error.hint}".rstrip())
+    return Line(False, f"Series {uid}: {', '.join(' '.join(one.words.split()) for one in results)}")
 
 
 def _found(uids: Sequence[str], owed: Mapping[str, _Owed], log: str) -> Found:

@@ -1,4 +1,4 @@
-"""Files to pack, and filesystems that are not like the usual one."""
+"""Files to pack, filesystems that are not like the usual one, and the certificates of a site."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 import catalogues
 import datasets
 import without_links
+from certificates import Authority, Identity
 from servers.needs import lacking
 from servers.postgresql import Postgresql
 
@@ -59,3 +60,27 @@ def no_links(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     site = tmp_path / "no-links"
     site.mkdir()
     return without_links.environment(site, getattr(errno, getattr(request, "param", "EPERM")))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signs the certificates of a site."""
+    return Authority(tmp_path_factory.mktemp("site") / "authority")
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signs those of others."""
+    return Authority(tmp_path_factory.mktemp("elsewhere") / "stranger")
+
+
+@pytest.fixture(scope="module")
+def us(authority: Authority) -> Identity:
+    """Who we are."""
+    return authority.issue("us")
+
+
+@pytest.fixture(scope="module")
+def ours(authority: Authority, us: Identity) -> list[str]:
+    """The options with which all is well."""
+    return [*us.options, *authority.options]

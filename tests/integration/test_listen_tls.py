@@ -23,26 +23,6 @@ from trees import assert_holds, assert_nothing_pending, files_below, instances_i
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("site") / "authority")
-
-
-@pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("elsewhere") / "stranger")
-
-
-@pytest.fixture(scope="module")
-def us(authority: Authority) -> Identity:
-    return authority.issue("us")
-
-
-@pytest.fixture(scope="module")
-def ours(authority: Authority, us: Identity) -> list[str]:
-    return [*us.options, *authority.options]
-
-
-@pytest.fixture(scope="module")
 def modality(authority: Authority) -> Identity:
     return authority.issue("modality")
 

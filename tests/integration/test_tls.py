@@ -30,29 +30,6 @@ _WORDS = "open sesame"
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who signs the certificates of a site."""
-    return Authority(tmp_path_factory.mktemp("site") / "authority")
-
-
-@pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who signs those of others."""
-    return Authority(tmp_path_factory.mktemp("elsewhere") / "stranger")
-
-
-@pytest.fixture(scope="module")
-def us(authority: Authority) -> Identity:
-    return authority.issue("us")
-
-
-@pytest.fixture(scope="module")
-def ours(authority: Authority, us: Identity) -> list[str]:
-    """The options with which all is well."""
-    return [*us.options, *authority.options]
-
-
-@pytest.fixture(scope="module")
 def orthanc(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProtectedOrthanc]:
     """An Orthanc with TLS alone, and the plain study."""
     directory = tmp_path_factory.mktemp("orthanc")

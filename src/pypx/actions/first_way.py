@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from pypx.actions.echo import echo
 from pypx.actions.listen import DEFAULT_PORT
 from pypx.actions.move import MoveRequest, move
 from pypx.actions.progress import Progress, ignore_progress
@@ -14,9 +15,14 @@ from pypx.actions.verdict import MoveResult, State
 from pypx.basemount.layout import Basemount
 from pypx.errors import (
     BinaryMissing,
+    ConnectionLost,
+    ConnectionRefused,
     ListenerNotRunning,
     MoveDestinationUnknown,
+    PeerTimeout,
     PortInUse,
+    PypxError,
+    RequestFailed,
     ServiceNotOffered,
 )
 
@@ -24,6 +30,13 @@ logger = logging.getLogger(__name__)
 
 #: What says that a way is none here, and that another may be.
 _NO_WAY = (BinaryMissing, ServiceNotOffered, PortInUse, MoveDestinationUnknown)
+
+#: What may be over when it is waited for; of a PACS that says nothing, only where it has spoken before.
+_PASSING = (ConnectionLost, ConnectionRefused)
+
+#: How often a way is tried again before it has brought anything: a PACS that closes the connection at each
+#: request, as Orthanc does where its configuration forbids C-GET, is not waited for.
+_RETRIES_OF_UNPROVEN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +81,7 @@ class FirstWay:
         refusals: list[str] = []
         for means in self._all_means(request, basemount):
             try:
-                result = move(means.of(request), basemount, progress)
-                _raise_refusal(result)
+                result = _tried(means.of(request), basemount, progress)
             except _NO_WAY as error:
                 refusals.append(f"not by {means.words}: {error.message}")
                 continue
@@ -98,10 +110,59 @@ class FirstWay:
             yield _Means(f"C-MOVE to the px-listen {title}", destination=title)
 
 
-def _raise_refusal(result: MoveResult) -> None:
+def _tried(request: MoveRequest, basemount: Basemount, progress: Progress) -> MoveResult:
+    """Retrieve in a way of which nobody knows yet whether it is one.
+
+    Raises
+    ------
+    PypxError
+        Why nothing can come this way, if that is so.
+    """
+    quick = replace(request, retries=min(request.retries, _RETRIES_OF_UNPROVEN))
+    result = move(quick, basemount, progress)
+    _raise_refusal(result, request)
+    brought = any(verdict.received for verdict in result.verdicts)
+    passing = (*_PASSING, PeerTimeout) if brought else _PASSING
+    lost = tuple(verdict.series for verdict in result.verdicts if isinstance(verdict.error, passing))
+    if not lost or quick.retries == request.retries:
+        return result
+    # It is a way, or the PACS is away: that is worth as much patience as was asked for.
+    return _both(result, move(replace(request, wanted=lost, whole_studies=()), basemount, progress))
+
+
+def _raise_refusal(result: MoveResult, request: MoveRequest) -> None:
     """Raise why nothing can come this way, if that is so."""
-    if any(verdict.received for verdict in result.verdicts):
+    errors = [verdict.error for verdict in result.verdicts if verdict.error]
+    if not errors or any(verdict.received for verdict in result.verdicts):
         return
-    for verdict in result.verdicts:
-        if isinstance(verdict.error, _NO_WAY):
-            raise verdict.error
+    for error in errors:
+        if isinstance(error, _NO_WAY):
+            raise error
+    # Orthanc says no more than that of an AE title that it does not know.
+    if all(isinstance(error, RequestFailed) for error in errors):
+        raise ServiceNotOffered(errors[0].message)
+    if all(isinstance(error, ConnectionLost) for error in errors) and _is_there(request):
+        raise ServiceNotOffered(f"{request.node} closes the connection when it is asked")
+
+
+def _is_there(request: MoveRequest) -> bool:
+    try:
+        echo(request.node, request.timeout, request.binaries)
+    except PypxError:
+        return False
+    return True
+
+
+def _both(first: MoveResult, second: MoveResult) -> MoveResult:
+    """The outcome of a retrieve, and of another one of some of its series."""
+    later = {verdict.series.series_uid: verdict for verdict in second.verdicts}
+    return MoveResult(
+        tuple(
+            replace(other, received=one.received + other.received)
+            if (other := later.get(one.series.series_uid))
+            else one
+            for one in first.verdicts
+        ),
+        (*first.packed, *second.packed),
+        first.seconds + second.seconds,
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,16 +211,18 @@ def test_values_that_would_steer_a_terminal(pacs: Pacs, basemount: Path) -> None
     assert "\x07" not in ran.stderr
 
 
-def test_it_waits_for_ctrl_c_where_that_is_asked(pacs: Pacs, basemount: Path) -> None:
-    running = Running(
-        *("px-find", *of_pacs(pacs, basemount), "--StudyInstanceUID", plain_study().uid),
-        *("--then", "status", "--waitForUserTerminate"),
-    )
+@pytest.mark.parametrize("tool", ["px-find", "px-do"])
+def test_it_waits_for_ctrl_c_where_that_is_asked(dcmqrscp: Pacs, basemount: Path, tool: str) -> None:
+    find = ("px-find", *of_pacs(dcmqrscp, basemount), "--StudyInstanceUID", plain_study().uid)
+    command, found = (find, "") if tool == "px-find" else (("px-do",), run_tool(*find).stdout)
+    running = Running(*command, "--then", "status", "--waitForUserTerminate", stdin=found)
     running.feed()
-    time.sleep(3)
+    assert running.process.stderr is not None
+    assert running.process.stderr.readline() == f"{tool}: done; Ctrl-C ends this\n".encode()
     assert running.process.poll() is None
     running.interrupt(signal.SIGINT)
-    ran = running.wait(10)
+    ran = running.wait()
+    assert (ran.status, ran.stderr) == (0, "")
     assert ran.json["then"]["00-status"]
 
 

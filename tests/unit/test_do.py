@@ -108,6 +108,18 @@ def test_delays(text: str, seconds: float) -> None:
     assert Delay.parse(text).seconds(series) == seconds
 
 
+@pytest.mark.parametrize("count", ["999999999", "2147483647", "3600", "3601"])
+def test_no_pacs_has_us_wait_for_more_than_an_hour(count: str) -> None:
+    series = FoundSeries({"NumberOfSeriesRelatedInstances": count})
+    assert Delay.parse("dynamic").seconds(series) == 3600
+
+
+@pytest.mark.parametrize("count", ["", "-5", "many", str(10**12), "9" * 400])
+def test_a_count_that_is_none_makes_no_pause(count: str) -> None:
+    series = FoundSeries({"NumberOfSeriesRelatedInstances": count})
+    assert Delay.parse("dynamic:6").seconds(series) == 0
+
+
 @pytest.mark.parametrize(
     "text", ["", "soon", "-1", "nan", "inf", "1e9", "dynamic:", "dynamic:0", "dynamic:-1", "dynamic:x"]
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -78,9 +78,11 @@ class Presentation:
         if found.error:
             terminal.say(self.tool, f"{found.error.message}. {found.error.hint}")
         if wait:
-            terminal.say(self.tool, "done; Ctrl-C ends this")
             with suppress(KeyboardInterrupt):
-                signal.pause()
+                terminal.say(self.tool, "done; Ctrl-C ends this")
+                while True:
+                    # Not signal.pause(): that would miss a signal of the moment before it.
+                    time.sleep(1.0)
         return 1 if found.error else 0
 
     def _say_counts(self, done: Done) -> None:

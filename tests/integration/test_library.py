@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -21,13 +22,13 @@ import pypx
 from datasets import plain_study
 from demo.cube_rules import Interface
 from demo.pacs import Pacs
-from demo.server import free_port
-from listener import send
+from demo.server import HOST, free_port
+from listener import send, until
 from pypx import smdb
 from registering import chris
 from servers.peers import SilentPeer
 from storing import SERVICE, DirectoryDestination
-from tools import run_tool
+from tools import run_in_terminal, run_tool
 
 
 @pytest.fixture
@@ -183,16 +184,46 @@ def test_receiving_until_told_to_stop(basemount: Path, tmp_path: Path) -> None:
 
     receiving = threading.Thread(target=listen)
     receiving.start()
-    for _ in range(100):
-        if send(port, [])[1].count("Failed") == 0:
-            break
-        time.sleep(0.1)
-    time.sleep(1.0)
+    address = {"aec": "CHRISLOCAL", "serverIP": HOST, "serverPort": port}
+    until(lambda: pypx.echo(address)["status"] == "success", 60)
     assert send(port, sent)[0] == sent
     stop.set()
-    receiving.join(30)
+    receiving.join(60)
     assert answers == [{"status": "success"}]
     assert len([path for path in (basemount / "data").rglob("*") if path.is_file()]) == len(sent)
+
+
+def test_a_listener_that_ends_by_itself_leaves_the_event_of_its_caller_alone(basemount: Path) -> None:
+    stop = threading.Event()
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = pypx.listen({"dblogbasepath": str(basemount / "log"), "port": port}, stop)
+    assert answer["error"]["code"] == "port-in-use"
+    assert not stop.is_set()
+    # And nobody waits for it any more.
+    until(lambda: not [one for one in threading.enumerate() if "stop_when_told" in one.name])
+
+
+_REPORT = """
+import json, sys, pypx
+found, written = sys.argv[1:]
+asked = {"reportData": open(found).read(), "colorize": "dark", "csvPrettify": True}
+forms = ("tabular", "rawText", "csv", "json", "tree", "html")
+reports = {form: pypx.report({**asked, "printReport": form})["report"] for form in forms}
+open(written, "w").write(json.dumps(reports))
+"""
+
+
+def test_a_report_does_not_depend_on_where_it_is_asked_for(form: dict[str, Any], tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    found.write_text(json.dumps(asyncio.run(pypx.find({**form, "StudyInstanceUID": "", "PatientID": "*"}))))
+    piped, in_terminal = tmp_path / "piped", tmp_path / "in-terminal"
+    assert run_tool("python", "-c", _REPORT, found, piped).stdout == ""
+    assert run_in_terminal(["python", "-c", _REPORT, found, in_terminal], columns=30).stdout == ""
+    reports = json.loads(piped.read_text())
+    assert reports == json.loads(in_terminal.read_text())
+    for text in reports.values():
+        assert "\x1b" not in str(text)
 
 
 @pytest.fixture

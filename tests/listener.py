@@ -72,15 +72,15 @@ class PxListen:
         """What it said so far."""
         return "".join(self.lines)
 
-    def wait_for(self, pattern: str, seconds: float = 30.0) -> str:
+    def wait_for(self, pattern: str, seconds: float = 60.0) -> str:
         """The first line that it says with this in it."""
         return until(lambda: next((one for one in self.lines if re.search(pattern, one)), ""), seconds)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 60.0) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 120.0) -> int:
         """Have it end, and give back its exit status; nothing of it may be left."""
         self.running.interrupt(number)
         status = self.running.process.wait(seconds)
-        self._reader.join(5.0)
+        self._reader.join(30.0)
         self.running.assert_nothing_left()
         assert "Traceback" not in self.log, self.log
         return status
@@ -98,7 +98,7 @@ class PxListen:
         state: dict[str, Any] = ran.json["data"][0]
         return state
 
-    def wait_until_packed(self, images: int, seconds: float = 60.0) -> None:
+    def wait_until_packed(self, images: int, seconds: float = 120.0) -> None:
         """Wait until so many images were taken by this run, new ones and those that came again."""
         until(lambda: self._taken() >= images, seconds, lambda: f"{self.status()}\n{self.log}")
 
@@ -109,7 +109,7 @@ class PxListen:
 
 def until(
     condition: Callable[[], Any],
-    seconds: float = 30.0,
+    seconds: float = 60.0,
     said: Callable[[], str] = lambda: "it did not come to that in time",
 ) -> Any:
     """Wait for a condition, and give back what it gave."""

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import struct
@@ -87,7 +88,7 @@ class Running:
         self.process.stdin.close()
         self.process.stdin = None
 
-    def wait(self, timeout: float = 60.0) -> Ran:
+    def wait(self, timeout: float = 120.0) -> Ran:
         """Feed it its stdin and take what it writes until it ends; a tool that leaves children fails."""
         try:
             stdout, stderr = self.process.communicate(self._stdin, timeout)
@@ -114,6 +115,16 @@ class Running:
         self.process.communicate()
         self._assert_nothing_written()
 
+    def wait_until_interruptible(self) -> None:
+        """Wait until it has imported what it begins with, and takes signals for what they mean to it."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        while self.process.poll() is None:
+            caught = re.search(r"^SigCgt:\s*(\w+)$", status.read_text(), re.MULTILINE)
+            if caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1:
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{self.process.args} ended with {self.process.returncode}")
+
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Ctrl-C, or a service manager's SIGTERM, to the tool alone."""
         self.process.send_signal(number)
@@ -124,7 +135,7 @@ class Running:
 
     def assert_nothing_left(self) -> None:
         """Children go with the tool; those that the kernel has yet to remove get a moment."""
-        deadline = time.monotonic() + 1.0
+        deadline = time.monotonic() + 5.0
         while (left := self.left()) and time.monotonic() < deadline:
             time.sleep(0.01)
         if left:
@@ -173,7 +184,7 @@ def run_tool(
     stdin: str | bytes = "",
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
-    timeout: float = 60.0,
+    timeout: float = 120.0,
     unprivileged: bool = False,
 ) -> Ran:
     """Run a console script to its end, none of its streams a terminal.
@@ -197,7 +208,7 @@ def run_in_terminal(
     columns: int = 80,
     rows: int = 24,
     environment: Mapping[str, str] | None = None,
-    timeout: float = 60.0,
+    timeout: float = 120.0,
 ) -> Ran:
     """Run a console script with all its streams a terminal of this size; all it shows is in ``stdout``."""
     ours, theirs = pty.openpty()
@@ -208,7 +219,7 @@ def run_in_terminal(
         shown = _read_until_end(ours, running, time.monotonic() + timeout)
     finally:
         os.close(ours)
-    ran = running.wait(5.0)
+    ran = running.wait()
     text = shown.decode(errors="replace")
     assert "Traceback" not in text, text
     return Ran(ran.status, text, "", ran.seconds)

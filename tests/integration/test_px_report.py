@@ -1,13 +1,16 @@
 """px-report as people and scripts run it: piped, at a terminal, wrongly, interrupted."""
 
 import csv
+import fcntl
 import io
 import json
 import re
 import signal
 import subprocess
-import time
+import sys
+import termios
 from pathlib import Path
+from typing import IO
 
 import pytest
 from rich.cells import cell_len
@@ -16,6 +19,7 @@ from datasets import AWKWARD_TEXTS
 from demo.pacs import Pacs
 from demo.server import HOST
 from finds import found, plain_find, series, status_document, status_row, study, text_of
+from listener import until
 from pypx.actions.found import to_json
 from tools import SCRIPTS, Ran, Running, run_in_terminal, run_tool
 
@@ -285,7 +289,7 @@ def test_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
 
 
 def test_nothing_piped_at_a_terminal() -> None:
-    ran = run_in_terminal(["px-report"], timeout=10)
+    ran = run_in_terminal(["px-report"])
     assert ran.status == 2
     assert "px-find … | px-report" in ran.stdout
 
@@ -296,13 +300,21 @@ def test_interrupted_while_it_waits_for_its_input(number: signal.Signals) -> Non
     assert running.process.stdin
     running.process.stdin.write(text_of(plain_find()).encode())
     running.process.stdin.flush()
-    time.sleep(0.6)
+    running.wait_until_interruptible()
+    # It has read all that there is, and waits for the rest.
+    until(lambda: not _unread(running.process.stdin))
     assert running.process.poll() is None
     running.interrupt(number)
-    ran = running.wait(10)
+    ran = running.wait()
     assert ran.status == 130
     assert ran.stdout == ""
     assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def _unread(pipe: IO[bytes]) -> int:
+    """Bytes in a pipe that nobody has read yet."""
+    count = fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4))
+    return int.from_bytes(count, sys.byteorder)
 
 
 def test_a_reader_that_has_enough(tmp_path: Path) -> None:
@@ -317,7 +329,7 @@ def test_a_reader_that_has_enough(tmp_path: Path) -> None:
     assert process.stdout.readline().startswith("━━ Study 1".encode())
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1
 
 
 def test_memory_and_time_for_500_studies(tmp_path: Path) -> None:
@@ -337,15 +349,18 @@ def test_memory_and_time_for_500_studies(tmp_path: Path) -> None:
     runs = [
         run_tool("python", "-c", _MEASURE, SCRIPTS / "px-report", "--reportDataFile", file) for _ in range(3)
     ]
-    assert min(ran.seconds for ran in runs) < 1
+    # The processor's time, since others may be at work on this machine.
+    memory, seconds = zip(*(map(float, ran.stderr.split()) for ran in runs), strict=True)
+    assert min(seconds) < 2
+    assert max(memory) < 150 * 1024
     for ran in runs:
         assert "500 studies, 3,000 series" in ran.stdout
-        assert int(ran.stderr) < 150 * 1024
 
 
 #: Writes the peak memory of a command to stderr, in KiB.
 _MEASURE = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime, file=sys.stderr)
 """

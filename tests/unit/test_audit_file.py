@@ -123,7 +123,8 @@ def test_a_link_is_not_followed(basemount: Basemount, tmp_path: Path) -> None:
 def test_what_it_costs(basemount: Basemount) -> None:
     entry = Entry("push", studies=("1.2",) * 10, series=tuple(f"1.2.{number}" for number in range(10)))
     write(basemount, entry.lines("px-push"))
-    begun = time.perf_counter()
+    # The processor's time, since others may be at work on this machine.
+    begun = time.process_time()
     for _ in range(100):
         write(basemount, entry.lines("px-push"))
-    assert (time.perf_counter() - begun) / 100 < 0.002
+    assert (time.process_time() - begun) / 100 < 0.002

@@ -34,6 +34,6 @@ def test_waiting_can_be_ended() -> None:
     begun = time.monotonic()
     with pytest.raises(Interrupted):
         patience.wait(30)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 25
     with pytest.raises(Interrupted):
         patience.wait(30)

@@ -200,7 +200,8 @@ class Get(Way):
     def _get(self, request: Request, arrived: Arrived, preference: str) -> tuple[Answer, IncomingDirectory]:
         incoming = self._place.basemount.claim_incoming("get")
         self._owned.append(incoming)
-        path, lock = incoming.path, incoming.lock
+        # The PACS names the files.
+        path, lock = incoming.part("images"), incoming.lock
         known, next_look = 0, time.monotonic() + _SIZE_INTERVAL
 
         def look() -> int:

@@ -120,6 +120,21 @@ class IncomingDirectory:
         os.close(lock)
         return None
 
+    def part(self, name: str) -> Path:
+        """A directory in it; the file that the lock is on is out of reach of who writes there.
+
+        Raises
+        ------
+        BasemountUnusable
+            When it cannot be made.
+        """
+        path = self.path / name
+        try:
+            make_directory(path, private=True)
+        except OSError as error:
+            raise unusable(error, path) from error
+        return path
+
     def files(self) -> Iterator[Path]:
         """All files in it and below, in the order of their names."""
         for directory, below, names in os.walk(self.path):

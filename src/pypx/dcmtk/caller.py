@@ -46,6 +46,7 @@ class Caller:
         keep_open: Sequence[int] = (),
         directory: Path | None = None,
         hangs: Callable[[], bool] = lambda: True,
+        writes_below: Path | None = None,
     ) -> Ended:
         """Run one of DCMTK's programs, which knows the same time-out, to its end.
 
@@ -57,7 +58,7 @@ class Caller:
             Its name.
         argv : callable
             Gives its command line, from its path and the PACS as it is to call it.
-        on_line, keep_open, directory, hangs
+        on_line, keep_open, directory, hangs, writes_below
             As of :meth:`Processes.run`.
 
         Raises
@@ -68,7 +69,9 @@ class Caller:
 
         def run(node: Node) -> Ended:
             silence = self.timeout + association.SLACK
-            return self.processes.run(argv(binary, node), silence, on_line, keep_open, directory, hangs)
+            return self.processes.run(
+                argv(binary, node), silence, on_line, keep_open, directory, hangs, writes_below
+            )
 
         return run(self.node) if tls is None else self._over_tls(program, run, tls)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pypx.dcmtk import association, dimse, identifier
+from pypx.dcmtk import association, confinement, dimse, identifier
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Retrieval, Transfer
 from pypx.dicom.node import Node
@@ -43,7 +43,14 @@ _COUNT = re.compile(r"I:   Number of (?P<what>\w+) Suboperations\s*: (?P<number>
 
 
 def argv(
-    binary: str, node: Node, query: str, directory: str, timeout: float, preference: str = ""
+    binary: str,
+    node: Node,
+    query: str,
+    directory: str,
+    timeout: float,
+    preference: str = "",
+    *,
+    as_sent: bool = True,
 ) -> tuple[str, ...]:
     """The command line that retrieves what one identifier names.
 
@@ -61,6 +68,9 @@ def argv(
         Seconds to wait for each message.
     preference : str
         One of PREFERENCES; "" proposes the uncompressed transfer syntaxes alone.
+    as_sent : bool
+        Whether images are written to disk as they arrive, byte for byte. The peer then names the files, as
+        it likes: only for a program that is confined to its directory.
     """
     return (
         binary,
@@ -70,7 +80,7 @@ def argv(
         *association.patience(timeout),
         *association.protection(node),
         *((preference,) if preference else ()),
-        "+B",  # written to disk as they arrive, byte for byte as they were sent
+        *(("+B",) if as_sent else ()),
         *("-od", directory),
         *association.address(node),
         query,
@@ -128,7 +138,8 @@ def get(
     query : Query
         A C-GET identifier: unique keys only (PS3.4, C.4.3.1.3.1).
     directory : pathlib.Path
-        Where the images are written.
+        Where the images are written; whatever the PACS calls them, they are not written anywhere else, nor
+        over something that is not in there.
     on_stored : callable
         Called each time that an image is on disk.
     keep_open : sequence of int, optional
@@ -141,13 +152,17 @@ def get(
     BinaryMissing
     """
     reader = Reader(on_stored)
+    confined = confinement.is_possible()
     with TemporaryDirectory(prefix="px-get-") as scratch:
         file = identifier.write(query, Path(scratch) / "query.dcm")
         ended = caller.run(
             "getscu",
-            lambda binary, node: argv(binary, node, file, str(directory), caller.timeout, preference),
+            lambda binary, node: argv(
+                binary, node, file, str(directory), caller.timeout, preference, as_sent=confined
+            ),
             reader.take,
             keep_open,
+            writes_below=directory if confined else None,
         )
     transfer = reader.transfer()
     error = None if transfer.status else association.failure_or_unknown(caller.node, ended)

@@ -14,14 +14,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
+from pypx.dcmtk.confinement import Starter, confined_to
 from pypx.errors import BinaryMissing, Interrupted, PypxError
 from pypx.orphans import ends_with_parent
 
 logger = logging.getLogger(__name__)
+
+_Started = TypeVar("_Started")
 
 #: Lines of output that an ended program keeps for whoever looks for the reason of a failure.
 TAIL = 60
@@ -69,6 +74,11 @@ class Ended:
 def shown(argv: Sequence[str]) -> str:
     """A command line as a person would type it into a shell."""
     return shlex.join(argv)
+
+
+def _here(start: Callable[[], _Started], /) -> _Started:
+    """Start a program that is not confined."""
+    return start()
 
 
 class Pipe:
@@ -146,6 +156,7 @@ class Processes:
         keep_open: Sequence[int] = (),
         directory: Path | None = None,
         hangs: Callable[[], bool] = lambda: True,
+        writes_below: Path | None = None,
     ) -> Ended:
         """Run a program to its end.
 
@@ -163,19 +174,24 @@ class Processes:
             The program's working directory; ours where not given.
         hangs : callable
             Asked each time that it has written nothing for so long; False lets it go on.
+        writes_below : pathlib.Path, optional
+            The one directory in which it can make and change files; it needs
+            :func:`confinement.is_possible`.
 
         Raises
         ------
         BinaryMissing
             When it cannot be started.
         """
-        process = self._start(argv, keep_open, directory)
-        assert process.stdout is not None  # noqa: S101  (it is a pipe)
-        try:
-            return _follow(process, process.stdout.fileno(), silence, on_line, hangs)
-        finally:
-            process.stdout.close()
-            self._finish(process)
+        with ExitStack() as confinement:
+            start = confinement.enter_context(confined_to(writes_below)) if writes_below else _here
+            process = self._start(argv, keep_open, directory, start=start)
+            assert process.stdout is not None  # noqa: S101  (it is a pipe)
+            try:
+                return _follow(process, process.stdout.fileno(), silence, on_line, hangs)
+            finally:
+                process.stdout.close()
+                self._finish(process)
 
     def serve(
         self,
@@ -227,6 +243,7 @@ class Processes:
         keep_open: Sequence[int],
         directory: Path | None,
         connection: socket.socket | None = None,
+        start: Starter = _here,
     ) -> subprocess.Popen[bytes]:
         logger.debug("%s", shown(argv))
         with self._lock:
@@ -236,18 +253,20 @@ class Processes:
             if self._ending:
                 raise Interrupted("The work is being ended")
             try:
-                process = subprocess.Popen(
-                    [*ends_with_parent(), *argv],
-                    stdin=connection.fileno() if connection else subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL if connection else subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    # Debian's DCMTK leaves Nagle's algorithm on unless told so: 44 ms an object.
-                    env={**os.environ, "TCP_NODELAY": "1"},
-                    start_new_session=True,
-                    pass_fds=tuple(keep_open),
-                    cwd=directory,
-                    # What it writes is of people: nobody else's, until it has its place.
-                    umask=0o077,
+                process = start(
+                    lambda: subprocess.Popen(
+                        [*ends_with_parent(), *argv],
+                        stdin=connection.fileno() if connection else subprocess.DEVNULL,
+                        stdout=subprocess.DEVNULL if connection else subprocess.PIPE,
+                        stderr=subprocess.STDOUT,
+                        # Debian's DCMTK leaves Nagle's algorithm on unless told so: 44 ms an object.
+                        env={**os.environ, "TCP_NODELAY": "1"},
+                        start_new_session=True,
+                        pass_fds=tuple(keep_open),
+                        cwd=directory,
+                        # What it writes is of people: nobody else's, until it has its place.
+                        umask=0o077,
+                    )
                 )
             except OSError as error:
                 raise BinaryMissing(f"{argv[0]} cannot be started ({error.strerror})") from error

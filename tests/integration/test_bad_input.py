@@ -73,7 +73,7 @@ def test_pacs_that_accepts_and_never_answers(talk: Talk) -> None:
     with SilentPeer() as peer:
         ran = talk(f"{HOST}:ARCHIVE:{peer.port}", "--timeout", 1)
     assert_failed(ran, "peer-timeout", HOST)
-    assert ran.seconds < 10
+    assert ran.seconds < 40
 
 
 def test_missing_dcmtk(talk: Talk, tmp_path: Path) -> None:

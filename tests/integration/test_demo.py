@@ -40,7 +40,7 @@ def test_the_last_screen_holds_counts_tree_and_what_comes_next(tmp_path: Path) -
 def test_keep_stays_up_until_it_is_told_to_end(tmp_path: Path) -> None:
     require("dcmqrscp", "dcmtk")
     running = Running(*_DEMO, "--keep", directory=_CHECKOUT, environment={"TMPDIR": str(tmp_path)})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     shown = b""
     assert running.process.stdout is not None
     while b"Ctrl-C ends both" not in shown:

@@ -11,7 +11,7 @@ def test_a_pacs_that_is_there_answers(pacs: Pacs) -> None:
     assert (ran.status, ran.stderr) == (0, "")
     assert ran.json["status"] == "success"
     data = ran.json["data"]
-    assert 0 < data.pop("seconds") < 10
+    assert 0 < data.pop("seconds") < 60
     assert data == {
         "serverIP": pacs.node.host,
         "serverPort": pacs.port,

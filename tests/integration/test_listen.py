@@ -225,7 +225,7 @@ def test_sigterm_finishes_what_runs(basemount: Path, tmp_path: Path) -> None:
         until(lambda: "Connection refused" in send(listen.port, sent[:1])[1])
         said = sender.communicate(timeout=60)[0]
         assert said.count("I: Received Store Response (Success)") == len(sent)
-        assert listen.running.process.wait(30) == 0
+        assert listen.running.process.wait(120) == 0
     assert "all that was received is packed" in listen.log
     assert_holds(basemount, sent)
     assert_nothing_pending(basemount)
@@ -247,8 +247,9 @@ def test_an_idle_association_does_not_hold_up_the_end(
             # Said twice: do not wait.
             time.sleep(0.5)
             listen.running.interrupt(number)
-        assert listen.running.process.wait(30) == 0
-        assert time.monotonic() - begun < (15 if number is signal.SIGTERM else 5)
+        assert listen.running.process.wait(60) == 0
+        # Less than it waits for one that sends.
+        assert time.monotonic() - begun < 40
         association.abort()
 
 

@@ -78,7 +78,7 @@ def test_what_is_not_dicom_is_told_apart(basemount: Path, files: list[Path], sen
     with PxListen(basemount) as listen:
         with socket.create_connection((HOST, listen.port)) as peer:
             peer.sendall(sent)
-            peer.settimeout(10)
+            peer.settimeout(60)
             assert _read_to_end(peer) == b""
         assert words in listen.wait_for("was refused: ")
         until(lambda: listen.status()["refused"] == 1)
@@ -121,7 +121,7 @@ def test_a_request_in_pieces(basemount: Path, files: list[Path]) -> None:
             for place in range(0, len(request), 30):
                 peer.sendall(request[place : place + 30])
                 time.sleep(0.05)
-            peer.settimeout(10)
+            peer.settimeout(60)
             assert peer.recv(1) == b"\x02"
 
 
@@ -129,13 +129,13 @@ def _association_request(file: Path) -> bytes:
     """What a real peer says first."""
     with socket.create_server((HOST, 0)) as server:
         sender = start_sending(server.getsockname()[1], [file])
-        server.settimeout(30)
+        server.settimeout(60)
         connection, _ = server.accept()
         with connection:
             request = connection.recv(65536)
             while len(request) < 6 + int.from_bytes(request[2:6]):
                 request += connection.recv(65536)
-    sender.communicate(timeout=30)
+    sender.communicate(timeout=60)
     return request
 
 
@@ -329,7 +329,7 @@ def test_nothing_of_a_peer_s_title_reaches_the_terminal(basemount: Path) -> None
                 + b"\x1b[31mred\n".ljust(16)
                 + bytes(200)
             )
-            peer.settimeout(10)
+            peer.settimeout(60)
             assert peer.recv(10)[:1] == b"\x03"
         line = listen.wait_for("was refused")
         assert "\x1b" not in line

@@ -12,11 +12,15 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from demo.server import free_port
 from demo.studies import Study
 from listener import PxListen, send, start_sending, until
 from packed import assert_catalogue_is_exact
 from trees import assert_nothing_pending, assert_quarantine_says_why, files_below, instances_in
+
+pytestmark = pytest.mark.timeout(1200)
 
 _KILLS = int(os.environ.get("PYPX_TEST_KILLS", "30"))
 _OBJECTS = int(os.environ.get("PYPX_TEST_LOAD", "5000"))
@@ -40,9 +44,9 @@ def test_twenty_associations_at_once(basemount: Path, tmp_path: Path) -> None:
     with PxListen(basemount) as listen:
         senders = [start_sending(listen.port, heap) for heap in sent]
         for sender, heap in zip(senders, sent, strict=True):
-            said = sender.communicate(timeout=300)[0]
+            said = sender.communicate(timeout=600)[0]
             assert said.count("I: Received Store Response (Success)") == len(heap), said[-500:]
-        listen.wait_until_packed(sum(len(heap) for heap in sent), 180)
+        listen.wait_until_packed(sum(len(heap) for heap in sent), 600)
         told = listen.status()
         assert told["received"] == each * _ASSOCIATIONS
         assert told["associations"] == _ASSOCIATIONS
@@ -89,7 +93,7 @@ def test_kill_9_at_random_moments_under_load(basemount: Path, tmp_path: Path) ->
     assert len(acknowledged) > _KILLS
     with PxListen(basemount, port=port):
         until(
-            lambda: not [path for path in files_below(basemount / "incoming") if path.name != ".owner"], 120
+            lambda: not [path for path in files_below(basemount / "incoming") if path.name != ".owner"], 600
         )
     assert_nothing_pending(basemount)
     # What was not acknowledged may have arrived all the same.

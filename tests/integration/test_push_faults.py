@@ -157,7 +157,7 @@ def test_storage_that_is_slow_is_waited_for(basemount, swift_container, study) -
 def test_storage_that_is_too_slow(basemount, swift_container, study) -> None:
     ran, _ = _push_through(basemount, swift_container, slow(5.0), study, "--timeout", 0.5, "--retries", 1)
     assert (ran.status, ran.error) == (1, "storage-unreachable")
-    assert ran.seconds < 20
+    assert ran.seconds < 60
     assert "0.5 s" in ran.json["error"]["message"]
     assert ran.stderr.count("\n") == 1
 
@@ -167,7 +167,7 @@ def test_storage_that_is_down(basemount, swift_container, study) -> None:
     ran = push(basemount, swift_container, "--StudyInstanceUID", study.uid, status=1)
     assert ran.error == "storage-unreachable"
     # It was never there: nobody waits for it to come back.
-    assert ran.seconds < 15
+    assert ran.seconds < 45
     assert counts(ran) == {"series": _SERIES, "failed": _SERIES, "files": _FILES}
     assert ran.json["localFileList"] == ran.json["objectFileList"] == []
     assert {one["error"]["code"] for one in ran.json["files"]} == {"storage-unreachable"}
@@ -180,7 +180,7 @@ def test_storage_that_is_down(basemount, swift_container, study) -> None:
 def test_a_host_that_does_not_resolve(basemount, swift_container, study) -> None:
     swift_container.know(ip="no-such-host.invalid")
     ran = push(basemount, swift_container, "--StudyInstanceUID", study.uid, status=1)
-    assert (ran.error, ran.seconds < 15) == ("storage-unreachable", True)
+    assert (ran.error, ran.seconds < 45) == ("storage-unreachable", True)
     assert "resolve" in ran.json["error"]["message"]
 
 
@@ -231,7 +231,7 @@ def test_wrong_credentials(basemount, swift_container, study, fields) -> None:
     swift_container.know(**fields)
     ran = push(basemount, swift_container, "--StudyInstanceUID", study.uid, status=1)
     assert ran.error == "storage-refused"
-    assert ran.seconds < 15
+    assert ran.seconds < 45
     assert swift_container.contents() == {}
     for text in (ran.stdout, ran.stderr):
         assert "wr0ng" not in text
@@ -260,9 +260,9 @@ def test_an_interruption_is_quick_and_the_rest_is_kept(
     running = _started(basemount, destination, study)
     running.interrupt(number)
     begun = time.monotonic()
-    ran = running.wait(30)
+    ran = running.wait()
     assert ran.status == 130
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     assert ran.stderr.strip().count("\n") == 0
     assert "interrupted" in ran.stderr
     _goes_on(basemount, destination, study)
@@ -283,10 +283,10 @@ def test_an_interruption_while_the_storage_hangs(basemount, swift_container, stu
         _wait_until(lambda: proxy.count("PUT") > 0)
         begun = time.monotonic()
         running.interrupt()
-        ran = running.wait(30)
+        ran = running.wait()
         release.set()
     assert ran.status == 130
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30
 
 
 def test_kill_minus_nine_and_again(basemount, destination: Destination, tmp_path) -> None:

@@ -126,7 +126,7 @@ def test_a_pacs_that_is_named_wrongly(basemount, orthanc, plain, change, code) -
     db = ("--db", basemount / "log")
     ran = run_tool("px-push", word, *db, "--StudyInstanceUID", plain.uid)
     assert (ran.status, ran.error) == (1, code)
-    assert ran.seconds < 15
+    assert ran.seconds < 45
     assert counts(ran) == {"series": 3, "failed": 3, "files": 20}
     assert ran.stderr.count("\n") == 1
     pushed = catalogues.rows(
@@ -149,12 +149,12 @@ def test_a_pacs_that_aborts(basemount, plain, tmp_path) -> None:
 
 
 def test_a_pacs_that_hangs_in_the_middle(basemount, plain, tmp_path) -> None:
-    with Storescp(tmp_path / "hanging", "--sleep-after", "30") as server:
+    with Storescp(tmp_path / "hanging", "--sleep-after", "120") as server:
         ran = _send(
             basemount, server, "--StudyInstanceUID", plain.uid, "--retries", 0, "--timeout", 2, status=1
         )
     assert ran.error == "peer-timeout"
-    assert ran.seconds < 20
+    assert ran.seconds < 60
 
 
 def test_a_pacs_that_never_answers(basemount, plain) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from demo.cube import Cube
 from demo.cube_rules import Interface
 from demo.studies import Study
 from demo.web import Answer, Asked, WebServer
+from listener import until
 from pypx.actions.push.naming import top_of
 from registering import (
     PASSWORD,
@@ -176,7 +178,7 @@ def test_cube_that_never_answers(cube: Cube, pushed: str, basemount: Path) -> No
     ran = register(basemount, "--timeout", 0.3, "--retries", 0, stdin=pushed, status=1)
     assert ran.error == "cube-unreachable"
     assert "0.3 s" in ran.stderr
-    assert ran.seconds < 30
+    assert ran.seconds < 60
 
 
 # Kills
@@ -186,35 +188,41 @@ def test_cube_that_never_answers(cube: Cube, pushed: str, basemount: Path) -> No
 def test_ended_in_the_middle_and_run_again(
     cube: Cube, pushed: str, basemount: Path, destination: Destination, number: signal.Signals
 ) -> None:
-    cube.delay = 0.05
+    wanted = 1 if cube.interface is Interface.SERIES else 4
+    is_ended = threading.Event()
+
+    def so_far(asked: Asked, proceed: Callable[[], Answer]) -> Answer | None:
+        """Registers so many; who asks for more is ended meanwhile."""
+        if faults.posting(asked) and len(cube.registered) >= wanted:
+            is_ended.wait(60)
+            return None
+        return proceed()
+
+    cube.fault = so_far
     running = Running("px-register", *register_arguments(basemount, "--jobs", 1), stdin=pushed)
     running.feed()
-    wanted = 1 if cube.interface is Interface.SERIES else 4
-    deadline = time.monotonic() + 60
-    while len(cube.registered) < wanted and time.monotonic() < deadline:
-        time.sleep(0.005)
+    until(lambda: len(cube.registered) >= wanted)
     if number is signal.SIGKILL:
         running.kill()
     else:
         running.interrupt(number)
         assert running.wait().status == 130
-    cube.delay = 0
-    assert len(cube.registered) < (3 if cube.interface is Interface.SERIES else 20)
+    is_ended.set()
+    cube.fault = None
+    assert len(cube.registered) == wanted
     register(basemount, stdin=pushed)
     assert_registered(cube, destination, basemount)
 
 
 def test_ctrl_c_does_not_wait_for_cube(cube: Cube, pushed: str, basemount: Path) -> None:
-    cube.fault = faults.hanging(30, faults.posting)
+    cube.fault = faults.hanging(120, faults.posting)
     running = Running("px-register", *register_arguments(basemount), stdin=pushed)
     running.feed()
-    deadline = time.monotonic() + 60
-    while not any(faults.posting(asked) for asked in cube.begun) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: any(faults.posting(asked) for asked in cube.begun))
     began = time.monotonic()
     running.interrupt()
     assert running.wait().status == 130
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
 
 
 # The storage

@@ -180,7 +180,7 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_the_same_command_goes_on(number, basemount, tmp_path):
-    files = _two_patients(tmp_path / "source", instances=150)
+    files = _two_patients(tmp_path / "source", instances=400)
     running = _start(basemount, "-p", tmp_path / "source")
     deadline = time.monotonic() + 30
     while not files_below(basemount / "data") and time.monotonic() < deadline:

@@ -85,18 +85,18 @@ def test_a_count_that_is_wrong(basemount: Path, files: list[Path], told: int) ->
 
 
 def test_a_pacs_that_does_not_tell_how_far_it_is(basemount: Path, files: list[Path]) -> None:
-    """Four times the time-out, but images arrive all the while."""
-    with RetrieveProvider(files, progress=False, pause=1.4) as provider:
-        ran = _receive(provider, basemount, "--timeout", 2, "--retries", 0)
+    """Twice the time-out, but images arrive all the while."""
+    with RetrieveProvider(files, progress=False, pause=1.6) as provider:
+        ran = _receive(provider, basemount, "--timeout", 4.5, "--retries", 0)
     assert ran.status == 0, ran.stdout
     assert_holds(basemount, files)
 
 
 def test_a_pacs_that_falls_silent(basemount: Path, files: list[Path]) -> None:
-    with RetrieveProvider(files, progress=False, pause=60.0) as provider:
+    with RetrieveProvider(files, progress=False, pause=120.0) as provider:
         ran = _receive(provider, basemount, "--timeout", 2, "--retries", 0)
     assert (ran.status, ran.error) == (1, "peer-timeout")
-    assert ran.seconds < 20
+    assert ran.seconds < 60
 
 
 def test_a_pacs_that_never_says_a_word(basemount: Path, files: list[Path]) -> None:
@@ -122,7 +122,7 @@ def test_a_pacs_that_cannot_is_not_asked_for_ever(basemount: Path, files: list[P
     with RetrieveProvider(files, fails=1) as provider:
         ran = _receive(provider, basemount)
     assert ran.status == 1
-    assert ran.seconds < 30
+    assert ran.seconds < 60
 
 
 def test_nothing_matches(basemount: Path, files: list[Path]) -> None:
@@ -220,7 +220,7 @@ def test_interrupted_while_it_receives(basemount: Path, files: list[Path], numbe
         running.feed()
         until(lambda: instances_in(basemount))
         running.interrupt(number)
-        ran = running.wait(20)
+        ran = running.wait()
         assert ran.status == 130
         assert 0 < assert_holds_part_of(basemount, files) < len(files)
     with RetrieveProvider(files, told=6) as provider:
@@ -229,6 +229,7 @@ def test_interrupted_while_it_receives(basemount: Path, files: list[Path], numbe
     assert_nothing_pending(basemount)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("way", ["--get", "--receivePort"])
 def test_a_pacs_that_is_restarted_three_times(
     start_pacs: StartPacs, basemount: Path, tmp_path: Path, way: str
@@ -244,13 +245,13 @@ def test_a_pacs_that_is_restarted_three_times(
     running.feed()
     for share in (1, 2, 3):
         until(
-            lambda share=share: _arrived(basemount) > share * 400 or running.process.poll() is not None, 120
+            lambda share=share: _arrived(basemount) > share * 300 or running.process.poll() is not None, 300
         )
         assert running.process.poll() is None, "px-move was faster than the test"
         pacs.kill()
         time.sleep(1.0)
         pacs.start_again()
-    ran = running.wait(240)
+    ran = running.wait(500)
     assert ran.status == 0, ran.stdout[:500]
     assert set(instances_in(basemount)) == {path.stem for path in sent}
     assert_nothing_pending(basemount)

@@ -199,7 +199,9 @@ def test_who_watches_a_find_waits_for_what_the_pacs_has(basemount, study):
     more = here.replace('"value": "3"', '"value": "4"')
     watching = Running("px-status", "--db", basemount / "log", "--watch", stdin=more)
     watching.feed()
-    time.sleep(3)
+    watching.wait_until_interruptible()
+    time.sleep(1)
+    assert watching.process.poll() is None
     watching.interrupt()
     ran = watching.wait()
     assert (ran.status, ran.stdout) == (130, "")
@@ -213,7 +215,9 @@ def test_who_watches_waits_for_what_is_not_known_yet(basemount, tmp_path):
         Running("px-status", "--db", basemount / "log", "--watch", "-v", 1, option, uid)
         for option, uid in (("--StudyInstanceUID", study.uid), ("--SeriesInstanceUID", series.uid))
     ]
-    time.sleep(3)
+    for one in watching:
+        one.wait_until_interruptible()
+    time.sleep(2)
     assert [one.process.poll() for one in watching] == [None, None]
     assert not basemount.exists()
     study.write(tmp_path / "source")

@@ -308,11 +308,11 @@ def test_an_authentication_that_fails_for_a_moment(swift_container, big, answer)
 def test_one_object_that_never_comes_does_not_keep_the_others_back(swift_container, big):
     def hang(asked):
         if asked.path.endswith("/poison"):
-            time.sleep(3)
+            time.sleep(6)
 
     with (
         FaultyProxy(swift_container.server.port, hang) as proxy,
-        swift_container.at(proxy.port, 0.5) as storage,
+        swift_container.at(proxy.port, 1.5) as storage,
     ):
         failed = []
 

@@ -222,7 +222,7 @@ class Scene:
         self._said.unlink(missing_ok=True)
         self._listener = Running("/bin/bash", "-c", lines, environment=self._environment, directory=self.here)
         self._listener.feed()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not (self._said.exists() and " receives on port " in self._said.read_text()):
             assert self._listener.process.poll() is None, self._said.read_text()
             assert time.monotonic() < deadline, f"{text} does not receive"

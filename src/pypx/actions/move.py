@@ -202,7 +202,7 @@ class _Retrieve:
                 break
             held, is_again = now_held, True
             self._pause(fruitless, len(missing))
-        verdicts = self._with_reasons(verdicts)
+        verdicts = self._of_right_studies(self._with_reasons(verdicts))
         self._record_failed(verdicts.values())
         return [verdicts[uid] for uid in wanted]
 
@@ -218,7 +218,8 @@ class _Retrieve:
         whole = self._request.whole_studies
         asked = requests(wanted.values(), whole, missing, lacking, self._request.jobs)
         answers = self._ask(asked, "Retrieving again" if again else "Retrieving")
-        answers |= self._ask_one_by_one(wanted, asked, answers)
+        one_by_one = self._ask_one_by_one(wanted, asked, answers)
+        answers |= one_by_one
         if not self._is_here:
             return {uid: judge_sent(wanted[uid], *answers[uid]) for uid in missing}
         series = [wanted[uid] for uid in missing]
@@ -228,6 +229,9 @@ class _Retrieve:
             wanted[uid] for uid in missing if self._is_doubtful(wanted[uid], held[uid], answers[uid][0])
         ]
         wanted |= {series.series_uid: series for series in counted(self._caller, doubtful)}
+        whole_answers = [*(request.series for request in asked), *((wanted[uid],) for uid in one_by_one)]
+        for of_request in whole_answers:
+            answers |= self._with_shortage([wanted[one.series_uid] for one in of_request], held, answers)
         return {uid: judge(wanted[uid], before[uid], held[uid], *answers[uid]) for uid in missing}
 
     def _is_doubtful(self, series: Wanted, held: int, transfer: Transfer) -> bool:
@@ -235,6 +239,21 @@ class _Retrieve:
         if series.expected is None:
             return transfer.status is not None
         return series.series_uid in self._disagreeing or (transfer.all_sent and series.expected > held)
+
+    def _with_shortage(
+        self, series: Sequence[Wanted], held: Mapping[str, int], answers: _Answers
+    ) -> _Answers:
+        """The answers for series that nobody can count, of a request that brought less than was said."""
+        uncounted = [one.series_uid for one in series if one.expected is None]
+        if not uncounted:
+            return {}
+        transfer, _ = answers[uncounted[0]]
+        here = sum(held[one.series_uid] for one in series)
+        if not transfer.all_sent or transfer.told is None or transfer.told <= here:
+            return {}
+        told = f"{transfer.told} images that {self._caller.node} says it sent"
+        error = RetrieveIncomplete(f"Here are {here} of the {told}")
+        return dict.fromkeys(uncounted, (transfer, error))
 
     def _lacking(self, missing: Sequence[Wanted]) -> dict[str, set[str]]:
         """The instances that are not here, of series of which some are and the PACS lists them."""
@@ -315,6 +334,13 @@ class _Retrieve:
         ]
         kinds = missing_kinds(self._caller, refused, self._catalogue.held_instances)
         return {uid: verdict.with_missing(kinds.get(uid, {})) for uid, verdict in verdicts.items()}
+
+    def _of_right_studies(self, verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
+        """The verdicts; a series is not complete with images that are of another study."""
+        good = [uid for uid, verdict in verdicts.items() if verdict.is_good and self._is_here]
+        known = self._catalogue.series_status(good)
+        wrong = [uid for uid in good if known[uid].study_uid != verdicts[uid].series.study_uid]
+        return verdicts | {uid: verdicts[uid].of_other_study(known[uid].study_uid) for uid in wrong}
 
     def _record_requested(self, wanted: Iterable[Wanted]) -> None:
         self._catalogue.record(

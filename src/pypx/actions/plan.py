@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pypx.actions.answers import said_count
 from pypx.actions.found import Found, FoundStudy
 from pypx.dicom.query import Level, Query
 from pypx.dicom.uid import is_uid
@@ -86,8 +87,7 @@ def whole_studies(founds: Sequence[Found]) -> frozenset[str]:
 
 
 def _is_whole(study: FoundStudy) -> bool:
-    told = study.values.get("NumberOfStudyRelatedSeries", "")
-    return told.isascii() and told.isdigit() and int(told) == len(study.series)
+    return said_count(study.values, "NumberOfStudyRelatedSeries") == len(study.series)
 
 
 #: Instances that one request names: each takes up to 65 bytes of an identifier of a few kilobytes.

@@ -58,6 +58,15 @@ class Verdict:
         error = type(self.error)(f"{self.error.message}; missing: {words}", self.error.hint)
         return replace(self, error=error, missing=dict(kinds))
 
+    def of_other_study(self, study_uid: str) -> Verdict:
+        """The same, where it turned out that the images say that they are of another study."""
+        error = RetrieveIncomplete(
+            f"The images of the series {self.series.series_uid} say that they are of the study {study_uid},"
+            f" the PACS that they are of {self.series.study_uid}",
+            "Ask the PACS administrator which is right; they are kept as they came.",
+        )
+        return replace(self, state=State.INCOMPLETE, error=error)
+
     @property
     def is_good(self) -> bool:
         return self.state in (State.ALREADY_HERE, State.COMPLETE, State.SENT)
@@ -97,14 +106,17 @@ def judge(
         What went wrong with the request, if anything.
     """
     received = max(0, held - held_before)
-    sent_nothing = series.expected is None and transfer is not None and transfer.all_sent and not held
+    sent_nothing = (
+        series.expected is None and error is None and transfer is not None and transfer.all_sent and not held
+    )
     if series.expected == 0 or sent_nothing:
         error = NothingFound(f"The PACS has no images of the series {series.series_uid}")
         return Verdict(series, State.FAILED, held, received, error)
     if transfer is None and error is None:
         return Verdict(series, State.ALREADY_HERE, held, received)
-    # What was asked for although it was here, and did not come, is not complete for having been here.
-    came_to_nothing = error is not None and held <= held_before
+    # What was asked for although it was here, and did not come, is not complete for having been here; nor is
+    # what nobody can count, where something went wrong.
+    came_to_nothing = error is not None and (held <= held_before or series.expected is None)
     if held and has_all(series, held, transfer) and not came_to_nothing:
         return Verdict(series, State.COMPLETE, held, received)
     if error and not held:

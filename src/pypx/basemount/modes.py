@@ -33,6 +33,10 @@ class Modes:
     file: int
     group: int = -1
 
+    def are_of(self, status: os.stat_result) -> bool:
+        """Whether a file with this status has its mode and group."""
+        return status.st_mode & 0o7777 == self.file and self.group in (-1, status.st_gid)
+
 
 PRIVATE = Modes(0o700, 0o600)
 
@@ -124,8 +128,7 @@ def share(descriptor: int, *, private: bool = False) -> None:
     """Give an open file of ours the mode of a file in a BASEMOUNT."""
     modes = PRIVATE if private else shared_modes()
     status = os.fstat(descriptor)
-    is_right = status.st_mode & 0o7777 == modes.file and modes.group in (-1, status.st_gid)
-    if not is_right and status.st_uid == os.geteuid():
+    if not modes.are_of(status) and status.st_uid == os.geteuid():
         _apply(descriptor, modes.file, modes.group)
 
 

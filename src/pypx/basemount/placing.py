@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pypx.basemount.incoming import IncomingDirectory, abandoned
-from pypx.basemount.modes import make_directory, open_file, share
+from pypx.basemount.modes import make_directory, open_file, share, shared_modes
 
 #: What a filesystem says that has no hard links, or not between these two names.
 _CANNOT_LINK = frozenset(
@@ -46,8 +46,8 @@ class Placer:
         self._lock = lock
         self._staging: IncomingDirectory | None = None
         self._staged = 0
-        self._made: set[Path] = set()
-        self._unsynced: set[Path] = set()
+        self._made: set[str] = set()
+        self._unsynced: set[str] = set()
 
     def __enter__(self) -> Placer:
         for left in abandoned(self.tree / _STAGING):
@@ -69,15 +69,15 @@ class Placer:
             # Another process copies there, or nobody ever did.
             pass
 
-    def place(self, source: Path, target: Path, *, keep: bool) -> None:
+    def place(self, source: Path, place: str, *, keep: bool) -> None:
         """Give a file its name in the tree.
 
         Parameters
         ----------
         source : pathlib.Path
             Stays where it is; remove it when what is recorded of the target is safe.
-        target : pathlib.Path
-            In the tree; its directories are made.
+        place : str
+            Below the tree; its directories are made.
         keep : bool
             Whether the source is to live on beside the target. If so it is copied, since an edit of the one
             must not change the other.
@@ -91,21 +91,22 @@ class Placer:
         OSError
             When it cannot be done; nothing of the target is there then.
         """
-        self._make(target.parent)
-        if not keep and _is_free_to_link(source):
-            _share(source)
+        target = f"{self.tree}/{place}"
+        directory = os.path.dirname(target)
+        self._make(directory)
+        if not keep and _is_made_free_to_link(source):
             try:
                 os.link(source, target, follow_symlinks=False)
                 return
             except FileNotFoundError:
                 # Somebody has cleared away the directory; or it is the source that is gone: we fail below.
                 self._made.clear()
-                self._make(target.parent)
+                self._make(directory)
             except OSError as error:
                 if error.errno not in _CANNOT_LINK:
                     raise
         if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
         staged = self._stage()
         try:
             _copy(source, staged, durable=not keep)
@@ -113,10 +114,10 @@ class Placer:
         finally:
             staged.unlink(missing_ok=True)
         if not keep:
-            self._unsynced.add(target.parent)
+            self._unsynced.add(directory)
 
-    def write(self, content: bytes, target: Path) -> None:
-        """Make a file with this content.
+    def write(self, content: bytes, place: str) -> None:
+        """Make a file with this content at a place below the tree.
 
         Raises
         ------
@@ -125,7 +126,8 @@ class Placer:
         OSError
             When it cannot be done.
         """
-        self._make(target.parent)
+        target = f"{self.tree}/{place}"
+        self._make(os.path.dirname(target))
         staged = self._stage()
         try:
             with open(staged, "xb", opener=open_file) as file:
@@ -144,9 +146,9 @@ class Placer:
                 os.close(descriptor)
         self._unsynced.clear()
 
-    def _make(self, directory: Path) -> None:
+    def _make(self, directory: str) -> None:
         if directory not in self._made:
-            make_directory(directory)
+            make_directory(Path(directory))
             if len(self._made) == _MOST_REMEMBERED:
                 self._made.clear()
             self._made.add(directory)
@@ -157,7 +159,7 @@ class Placer:
         self._staged += 1
         return self._staging.path / str(self._staged)
 
-    def _reveal(self, staged: Path, target: Path) -> None:
+    def _reveal(self, staged: Path, target: str) -> None:
         try:
             os.link(staged, target)
         except OSError as error:
@@ -165,23 +167,25 @@ class Placer:
                 raise
             with _turn(self._lock):
                 if os.path.lexists(target):
-                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
                 staged.rename(target)
 
 
-def _is_free_to_link(source: Path) -> bool:
-    """Whether it is a file of ours with no other name, by which somebody could change it later."""
-    status = source.lstat()
-    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
+def _is_made_free_to_link(source: Path) -> bool:
+    """Whether it is a file of ours with no other name, by which somebody could change it later.
 
-
-def _share(source: Path) -> None:
-    """Give a file that is about to be linked the mode of one in the tree."""
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        share(descriptor)
-    finally:
-        os.close(descriptor)
+    If so, it is given the mode of one in the tree.
+    """
+    status = os.lstat(source)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != os.geteuid():
+        return False
+    if not shared_modes().are_of(status):
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            share(descriptor)
+        finally:
+            os.close(descriptor)
+    return True
 
 
 def _copy(source: Path, target: Path, *, durable: bool) -> None:

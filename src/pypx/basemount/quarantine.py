@@ -44,17 +44,16 @@ def quarantine(placer: Placer, source: Path, error: PypxError, *, keep: bool) ->
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     name = distinct_component(legal_component(source.name[-_LONGEST_NAME:]), digest, digits=16)
-    target = placer.tree / name
     try:
         # The reason first: a file without one would tell nobody anything.
-        placer.write(_reason(source, error), target.with_name(f"{name}.json"))
+        placer.write(_reason(source, error), f"{name}.json")
     except FileExistsError:
         pass  # the first reason stands
     try:
-        placer.place(source, target, keep=keep)
+        placer.place(source, name, keep=keep)
     except FileExistsError:
         pass  # these very bytes are there
-    return target
+    return placer.tree / name
 
 
 def _reason(source: Path, error: PypxError) -> bytes:

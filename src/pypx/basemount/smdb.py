@@ -169,10 +169,10 @@ class Catalogue:
         with self.database.writing() as connection:
             self._describe(connection, (instance.values for instance in ordered))
             new = self.put(connection, schema.instance, [rows.of_instance(each) for each in ordered])
-            keys = {(row["SOPInstanceUID"], row["variant"]) for row in new}
+            keys = {(sop_uid, variant) for sop_uid, variant in new}
             files = sorted(quarantined, key=lambda file: file.name)
             damaged = self.put(connection, schema.quarantined, [rows.of_quarantined(file) for file in files])
-            names = {row["name"] for row in damaged}
+            names = {name for (name,) in damaged}
             arrivals = rows.of_arrivals(
                 [instance for instance in ordered if instance.key in keys],
                 [file for file in quarantined if file.name in names],
@@ -249,7 +249,7 @@ class Catalogue:
         if not values:
             return []
         statement = self.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
-        return list(connection.execute(statement, list(values)).mappings())
+        return list(connection.execute(statement, list(values)))
 
 
 def _insert_of(dialect: str) -> Any:

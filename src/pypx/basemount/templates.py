@@ -27,7 +27,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import NoReturn
 
 from pypx.basemount.template_functions import FUNCTIONS, Apply, invented_name
@@ -310,20 +309,20 @@ class TreeTemplates:
     @property
     def keywords(self) -> frozenset[str]:
         """The attributes that the four need."""
-        return self.root.keywords | self.study.keywords | self.series.keywords | self.image.keywords
+        return self.directory_keywords | self.image.keywords
 
-    def path(self, values: Mapping[str, str]) -> PurePosixPath:
-        """Where an instance with these attributes lies, below the top of the tree.
+    @property
+    def directory_keywords(self) -> frozenset[str]:
+        """The attributes that the names of directories need."""
+        return self.root.keywords | self.study.keywords | self.series.keywords
 
-        Two instances have the same path where the image's template does not tell them apart; a caller that
-        finds the place taken uses :func:`distinct_component`.
+    def directories(self, values: Mapping[str, str]) -> tuple[str, str, str]:
+        """The directories of an instance with these attributes, one in another: root, study, series.
+
+        Two instances have the same name in there where the image's template does not tell them apart; a
+        caller that finds it taken uses :func:`distinct_component`.
         """
-        return PurePosixPath(
-            self.root.component(values),
-            self.study.component(values),
-            self.series.component(values),
-            self.image.component(values),
-        )
+        return self.root.component(values), self.study.component(values), self.series.component(values)
 
 
 #: Names in storage, where what ChRIS is told of a patient's age shows in the name of a study.

@@ -80,10 +80,12 @@ class Source:
 
     def bytes_at(self, position: int, length: int) -> bytes:
         """The bytes at this position, fewer only where the source ends."""
-        window, offset = self.window(position)
-        if offset + length <= len(window):
-            return window[offset : offset + length]
-        return self._read(position, length)
+        offset = position - self._window_start
+        if offset < 0 or offset + length > len(self._window):
+            window, offset = self.window(position)
+            if offset + length > len(window):
+                return self._read(position, length)
+        return self._window[offset : offset + length]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 #: Deflated Explicit VR Little Endian, and the JPIP ones written in the same way (PS3.5, A.5, A.7, A.10).
 DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
+_EXPLICIT = Encoding(implicit=False)
+
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
 _PREAMBLE = 128
@@ -153,10 +155,11 @@ def _read_meta(source: Source, position: int) -> tuple[dict[int, str], int]:
     """The file meta information and where it ends; there are files without it."""
     meta: dict[int, str] = {}
     declared_end = -1
-    following = elements(source, position, Encoding(implicit=False))
-    while position != declared_end and source.bytes_at(position, 2) == b"\x02\0":
+    following = elements(source, position, _EXPLICIT)
+    bytes_at = source.bytes_at
+    while position != declared_end and bytes_at(position, 2) == b"\x02\0":
         tag, _, length, start, position = next(following)
-        value = source.bytes_at(start, min(length, _LONGEST_META_VALUE))
+        value = bytes_at(start, min(length, _LONGEST_META_VALUE))
         meta[tag] = value.decode("ascii", "replace").strip(" \0")
         if tag == _GROUP_LENGTH:
             declared_end = position + int.from_bytes(value, "little")

@@ -9,11 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
 
-from pypx.dicom.elements import VRS, Damage
+from pypx.dicom.elements import Damage
 from pypx.dicom.fileformat import DicomFile, opened
 from pypx.dicom.integrity import (
     PIXEL_DATA,
@@ -22,24 +19,23 @@ from pypx.dicom.integrity import (
     PixelDescription,
     check_pixel_data,
 )
-from pypx.dicom.values import texts_of
+from pypx.dicom.values import BULK_VRS, SPECIFIC_CHARACTER_SET, RawValue, texts_of
 
 #: A value longer than any that names something is bulk data; an explicit LO or PN cannot be as long.
 LONGEST_VALUE = 64 * 1024
-
-#: VRs that have no text.
-_BULK_VRS = frozenset({b"SQ", b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"})
 
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID")
 
 _ROWS, _COLUMNS, _SAMPLES, _BITS = 0x00280010, 0x00280011, 0x00280002, 0x00280100
 _FRAMES, _INTERPRETATION = 0x00280008, 0x00280004
-_PIXEL_TAGS = (_ROWS, _COLUMNS, _SAMPLES, _BITS, _FRAMES, _INTERPRETATION, PIXEL_DATA_PROVIDER_URL)
+
+#: What describes the pixel data: in the order of the parameters of :func:`_description`.
+_DESCRIPTION = (_ROWS, _COLUMNS, _SAMPLES, _BITS, _FRAMES, _INTERPRETATION)
+
+_META_GROUP = 0x0002
 
 #: Stricter ones (PS3.5, 9.1) are broken by too many writers; these can become part of a path.
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
-
-_SPECIFIC_CHARACTER_SET = 0x00080005
 
 #: Digits of an IS (PS3.5, 6.2).
 _LONGEST_INTEGER = 12
@@ -77,22 +73,40 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The attributes to read: by tag, and in the order in which they are asked for."""
+    """What to read.
 
-    tags: Mapping[int, BaseTag]
-    by_keyword: tuple[tuple[str, BaseTag], ...]
+    Parameters
+    ----------
+    tags : frozenset of int
+        Of the data set.
+    names : mapping of int to str
+        The keywords of those that become text.
+    meta : mapping of int to str
+        The same of the file meta information.
+    unasked : tuple of str
+        Keywords that are read for the header alone.
+    """
+
+    tags: frozenset[int]
+    names: Mapping[int, str]
+    meta: Mapping[int, str]
+    unasked: tuple[str, ...]
 
 
 @lru_cache(maxsize=64)
 def _wanted(keywords: frozenset[str]) -> _Wanted:
-    numbers = {keyword: tag_for_keyword(keyword) for keyword in {*keywords, *_IDENTIFIERS}}
-    tags = {
-        keyword: BaseTag(number)
-        for keyword, number in numbers.items()
-        if number is not None and dictionary_VR(number)[:2].encode() not in _BULK_VRS
+    numbers = {tag_for_keyword(keyword): keyword for keyword in {*keywords, *_IDENTIFIERS}}
+    names = {
+        tag: keyword
+        for tag, keyword in numbers.items()
+        if tag is not None and dictionary_VR(tag)[:2].encode() not in BULK_VRS
     }
-    others = (_SPECIFIC_CHARACTER_SET, *_PIXEL_TAGS)
-    return _Wanted({int(tag): tag for tag in (*tags.values(), *map(BaseTag, others))}, tuple(tags.items()))
+    return _Wanted(
+        tags=frozenset({*names, SPECIFIC_CHARACTER_SET, *_DESCRIPTION, PIXEL_DATA_PROVIDER_URL}),
+        names=names,
+        meta={tag: keyword for tag, keyword in names.items() if tag >> 16 == _META_GROUP},
+        unasked=tuple(keyword for keyword in _IDENTIFIERS if keyword not in keywords),
+    )
 
 
 def read_header(path: Path, keywords: Collection[str]) -> Header:
@@ -123,9 +137,11 @@ def read_header(path: Path, keywords: Collection[str]) -> Header:
     wanted = _wanted(frozenset(keywords))
     with opened(path) as file:
         elements, pixels = _collect(file, wanted.tags)
-        texts = _meta_texts(file, wanted) | texts_of(Dataset(elements), wanted.by_keyword)
+        little_endian = file.encoding.little_endian
+        texts = {keyword: file.meta[tag] for tag, keyword in wanted.meta.items() if tag in file.meta}
+        texts |= texts_of(elements, wanted.names, little_endian=little_endian)
         header = Header(
-            values={keyword: texts[keyword] for keyword in keywords if keyword in texts},
+            values={keyword: text for keyword, text in texts.items() if keyword not in wanted.unasked},
             sop_class_uid=texts.get("SOPClassUID", ""),
             sop_instance_uid=_uid(texts, "SOPInstanceUID"),
             study_instance_uid=_uid(texts, "StudyInstanceUID"),
@@ -135,32 +151,23 @@ def read_header(path: Path, keywords: Collection[str]) -> Header:
             size=file.size,
         )
         if PIXEL_DATA_PROVIDER_URL not in elements:
-            described = _described(elements, file.encoding.little_endian)
+            described = _described(elements, little_endian)
             check_pixel_data(header.sop_class_uid, file.transfer_syntax, described, pixels)
     return header
 
 
-def _collect(
-    file: DicomFile, wanted: Mapping[int, BaseTag]
-) -> tuple[dict[BaseTag, RawDataElement | DataElement], PixelData | None]:
-    """The elements wanted, as pydicom has them raw, and the pixel data element."""
-    found: dict[BaseTag, RawDataElement | DataElement] = {}
+def _collect(file: DicomFile, wanted: Collection[int]) -> tuple[dict[int, RawValue], PixelData | None]:
+    """The values wanted, and the pixel data element."""
+    found: dict[int, RawValue] = {}
     pixels = None
-    little_endian = file.encoding.little_endian
+    bytes_at = file.source.bytes_at
     for tag, vr, length, start, end in file.elements():
         if tag in wanted:
-            if length <= LONGEST_VALUE and vr not in _BULK_VRS:
-                value = file.source.bytes_at(start, length)
-                name = vr.decode() if vr in VRS else None
-                known = wanted[tag]
-                found[known] = RawDataElement(known, name, length, value, start, not vr, little_endian)
+            if length <= LONGEST_VALUE and vr not in BULK_VRS:
+                found[tag] = vr, bytes_at(start, length)
         elif tag in PIXEL_DATA:
             pixels = PixelData(length, end - start)
     return found, pixels
-
-
-def _meta_texts(file: DicomFile, wanted: _Wanted) -> dict[str, str]:
-    return {keyword: file.meta[tag] for keyword, tag in wanted.by_keyword if tag in file.meta}
 
 
 def _uid(texts: Mapping[str, str], keyword: str) -> str:
@@ -172,27 +179,36 @@ def _uid(texts: Mapping[str, str], keyword: str) -> str:
     return uid
 
 
-def _described(
-    elements: Mapping[BaseTag, RawDataElement | DataElement], little_endian: bool
-) -> PixelDescription | None:
-    """The Image Pixel Module from raw elements, None where nothing of it is there."""
-    if not any(tag in elements for tag in _PIXEL_TAGS):
+def _described(elements: Mapping[int, RawValue], little_endian: bool) -> PixelDescription | None:
+    """The Image Pixel Module from raw values, None where nothing of it is there."""
+    if elements.keys().isdisjoint(_DESCRIPTION):
         return None
 
-    def value(tag: int) -> bytes:
-        element = elements.get(BaseTag(tag))
-        return element.value if element is not None and isinstance(element.value, bytes) else b""
+    raw = (elements[tag][1] if tag in elements else b"" for tag in _DESCRIPTION)
+    return _description(little_endian, *raw)
 
-    def number(tag: int, default: int) -> int:
-        raw = value(tag)[:2]
-        return int.from_bytes(raw, "little" if little_endian else "big") if len(raw) == 2 else default
 
-    frames = value(_FRAMES).strip(b" \0")
+@lru_cache(maxsize=16)
+def _description(
+    little_endian: bool,
+    rows: bytes,
+    columns: bytes,
+    samples: bytes,
+    bits: bytes,
+    frames: bytes,
+    interpretation: bytes,
+) -> PixelDescription:
+    """The Image Pixel Module, which the images of a series have in common."""
+
+    def number(raw: bytes, default: int) -> int:
+        return int.from_bytes(raw[:2], "little" if little_endian else "big") if len(raw) >= 2 else default
+
+    digits = frames.strip(b" \0")
     return PixelDescription(
-        rows=number(_ROWS, 0),
-        columns=number(_COLUMNS, 0),
-        samples=number(_SAMPLES, 1),
-        bits=number(_BITS, 1),
-        frames=int(frames) if frames.isdigit() and len(frames) <= _LONGEST_INTEGER else 1,
-        interpretation=value(_INTERPRETATION).strip(b" \0").decode("ascii", "replace"),
+        rows=number(rows, 0),
+        columns=number(columns, 0),
+        samples=number(samples, 1),
+        bits=number(bits, 1),
+        frames=int(digits) if digits.isdigit() and len(digits) <= _LONGEST_INTEGER else 1,
+        interpretation=interpretation.strip(b" \0").decode("ascii", "replace"),
     )

@@ -9,33 +9,49 @@ from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
+from typing import TypeAlias
 
 from pydicom.charset import convert_encodings, decode_bytes, default_encoding, python_encoding
 from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
 from pydicom.valuerep import TEXT_VR_DELIMS
 
-_SPECIFIC_CHARACTER_SET = BaseTag(0x00080005)
+#: A value as it is written: the VR beside it (b"" where the encoding has none), and its bytes.
+RawValue: TypeAlias = tuple[bytes, bytes]
+
+SPECIFIC_CHARACTER_SET = 0x00080005
 
 #: VRs whose text is subject to SpecificCharacterSet (PS3.5, 6.1.2.2). UN is in the list because implicit VR
 #: gives it to what the dictionary lacks.
-_ENCODED_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT", "UN"})
+_ENCODED_VRS = frozenset({b"LO", b"LT", b"PN", b"SH", b"ST", b"UC", b"UT", b"UN"})
 
 #: VRs of plain ASCII text.
-_ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
-
+_ASCII_VRS = frozenset({b"AE", b"AS", b"CS", b"DA", b"DS", b"DT", b"IS", b"TM", b"UI", b"UR"})
 
 #: VRs of numbers in binary, and how the struct module names them (PS3.5, 6.2).
-_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+_NUMBERS = {
+    b"US": "H",
+    b"SS": "h",
+    b"UL": "L",
+    b"SL": "l",
+    b"UV": "Q",
+    b"SV": "q",
+    b"FL": "f",
+    b"FD": "d",
+}
 
-_BULK_VRS = frozenset({"SQ", "OB", "OD", "OF", "OL", "OV", "OW"})
+#: VRs that have no text.
+BULK_VRS = frozenset({b"SQ", b"OB", b"OD", b"OF", b"OL", b"OV", b"OW"})
 
-_KNOWN_VRS = _ENCODED_VRS | _ASCII_VRS | _BULK_VRS | _NUMBERS.keys() | {"AT"}
+#: Those that are taken by their word; of others the dictionary says what they are.
+_KNOWN_VRS = (_ENCODED_VRS | _ASCII_VRS | BULK_VRS | _NUMBERS.keys() | {b"AT"}) - {b"UN"}
+
+#: Most of what is in the files of a series is in each of them: so many values, up to so many bytes long, are
+#: not decoded again.
+_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 64
 
 #: What pydicom makes of the defined terms. Its default, for ASCII and for terms that it does not know, would
 #: take any byte for Latin-1; and a data set may name any codec that Python has, some of them slow.
@@ -51,29 +67,26 @@ _ESCAPE = b"\x1b"
 _warnings_lock = Lock()
 
 
-def character_sets(dataset: Dataset) -> list[str]:
-    """The Python codecs that SpecificCharacterSet (0008,0005) names; UTF-8 for ASCII and unknown ones."""
-    element: RawDataElement | DataElement | None = dataset.get_item(_SPECIFIC_CHARACTER_SET)
-    declared = element.value if element is not None else None
-    if isinstance(declared, bytes):
-        declared = declared.decode("ascii", "replace")
-    if isinstance(declared, str):
-        declared = declared.split("\\")
-    return list(_codecs(tuple(part.strip(" \0") for part in declared))) if declared else ["utf-8"]
+def character_sets(declared: bytes) -> tuple[str, ...]:
+    """The Python codecs that a SpecificCharacterSet (0008,0005) names; UTF-8 for ASCII and unknown ones."""
+    return _codecs(declared) if len(declared) <= _LONGEST_REMEMBERED else _codecs.__wrapped__(declared)
 
 
 @lru_cache(maxsize=256)
-def _codecs(declared: tuple[str, ...]) -> tuple[str, ...]:
+def _codecs(declared: bytes) -> tuple[str, ...]:
+    terms = [term.strip(" \0") for term in declared.decode("ascii", "replace").split("\\")]
+    if terms == [""]:
+        return ("utf-8",)
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            codecs = convert_encodings(list(declared))
+            codecs = convert_encodings(terms)
         except (LookupError, ValueError):
             return ("utf-8",)
     return tuple(codec if codec in _CODECS else "utf-8" for codec in codecs)
 
 
-def decode(value: bytes, encodings: list[str]) -> str:
+def decode(value: bytes, encodings: Sequence[str]) -> str:
     """Text of a data set in its declared character sets, else as UTF-8, else as Latin-1.
 
     A PACS that declares one character set and sends another is common. Most often it says Latin-1 and sends
@@ -94,57 +107,62 @@ def decode(value: bytes, encodings: list[str]) -> str:
     return value.decode("latin-1")
 
 
-def _decode_code_extensions(value: bytes, encodings: list[str]) -> str | None:
+def _decode_code_extensions(value: bytes, encodings: Sequence[str]) -> str | None:
     """Text with escape sequences (PS3.5, 6.1.2.5); None where it is not what it was declared to be."""
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            text = decode_bytes(value, encodings, TEXT_VR_DELIMS)
+            text = decode_bytes(value, list(encodings), TEXT_VR_DELIMS)
         except (UnicodeError, LookupError):
             return None
     return None if "\ufffd" in text else text
 
 
-def text_of(dataset: Dataset, tag: BaseTag, encodings: list[str]) -> str | None:
-    """One attribute's value as text; several values joined by a backslash; None where it is not there.
+def texts_of(
+    elements: Mapping[int, RawValue], names: Mapping[int, str], *, little_endian: bool = True
+) -> dict[str, str]:
+    """The values of attributes as text; several values of one are joined by a backslash.
 
     Parameters
     ----------
-    dataset : pydicom.dataset.Dataset
-        As read from a file, its elements still raw.
-    tag : pydicom.tag.BaseTag
-        The attribute. A sequence has the text "".
-    encodings : list of str
-        What :func:`character_sets` gave for this data set.
+    elements : mapping of int to RawValue
+        Of one data set, by tag.
+    names : mapping of int to str
+        Tag and name of each attribute that is asked for.
+    little_endian : bool
+        How numbers are written.
+
+    Returns
+    -------
+    dict of str to str
+        Name to text, without what is not there. A sequence and bulk data have the text "".
     """
-    element: RawDataElement | DataElement | None = dataset.get_item(tag)
-    if element is None:
-        return None
-    if isinstance(element, RawDataElement):
-        return _raw_text(element, tag, encodings)
-    if element.VR in _BULK_VRS or element.value is None:
-        return ""
-    values = element.value if element.VM > 1 else [element.value]
-    return "\\".join(str(value) for value in values)
+    _, declared = elements.get(SPECIFIC_CHARACTER_SET, (b"", b""))
+    encodings = character_sets(declared)
+    texts: dict[str, str] = {}
+    for tag, (vr, value) in elements.items():
+        if tag in names:
+            text = _remembered_text if len(value) <= _LONGEST_REMEMBERED else _text
+            texts[names[tag]] = text(tag, vr, value, encodings, little_endian)
+    return texts
 
 
-def _raw_text(element: RawDataElement, tag: BaseTag, encodings: list[str]) -> str:
-    value = element.value
-    if not isinstance(value, bytes):
-        return ""
-    vr = element.VR
-    if vr is None or vr == "UN" or vr not in _KNOWN_VRS:
+def _text(tag: int, vr: bytes, value: bytes, encodings: tuple[str, ...], little_endian: bool) -> str:
+    if vr not in _KNOWN_VRS:
         vr = _dictionary_vr(tag)
     if vr in _ASCII_VRS:
         return value.decode("ascii", "replace").strip(" \0")
     if vr in _ENCODED_VRS:
         return decode(value, encodings).rstrip(" \0")
-    return _numbers_text(value, vr, "<" if element.is_little_endian else ">")
+    return _numbers_text(value, vr, "<" if little_endian else ">")
 
 
-def _numbers_text(value: bytes, vr: str, byte_order: str) -> str:
+_remembered_text = lru_cache(maxsize=_REMEMBERED)(_text)
+
+
+def _numbers_text(value: bytes, vr: bytes, byte_order: str) -> str:
     """Numbers as decimal text, tags as (gggg,eeee); bytes that are left over are left out."""
-    if vr == "AT":
+    if vr == b"AT":
         pairs = struct.iter_unpack(f"{byte_order}HH", value[: len(value) // 4 * 4])
         return "\\".join(f"({group:04X},{element:04X})" for group, element in pairs)
     if vr not in _NUMBERS:
@@ -155,15 +173,8 @@ def _numbers_text(value: bytes, vr: str, byte_order: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _dictionary_vr(tag: BaseTag) -> str:
+def _dictionary_vr(tag: int) -> bytes:
     try:
-        return dictionary_VR(tag).split(" or ")[0]
+        return dictionary_VR(tag)[:2].encode("ascii")
     except KeyError:
-        return "UN"
-
-
-def texts_of(dataset: Dataset, tags: Iterable[tuple[str, BaseTag]]) -> dict[str, str]:
-    """The attributes that are there, as keyword to text, in the order asked for."""
-    encodings = character_sets(dataset)
-    found = ((keyword, text_of(dataset, tag, encodings)) for keyword, tag in tags)
-    return {keyword: text for keyword, text in found if text is not None}
+        return b"UN"

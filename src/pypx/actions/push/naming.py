@@ -58,7 +58,7 @@ def folder_name(
     attempt : int
         0 for the plain name; from 1 on with a digest of the series, since the plain one is another's.
     """
-    *parts, _ = templates.path(values).parts
+    parts = list(templates.directories(values))
     if len("/".join((top, *parts))) > LONGEST_NAME - _SHORT - 1:
         parts = [_cut(part) for part in parts]
     if attempt:

@@ -166,12 +166,8 @@ class Packer:
             )
 
     def _pack_together(self, batch: list[Path]) -> None:
-        # A file that a peer's abort removed again is nothing to tell of.
-        there = [path for path in batch if path.exists()]
-        if there:
-            self._on_packed(
-                pack(there, self._basemount, self._catalogue, self._templates, source=Source.TAKE)
-            )
+        # A file that a peer's abort removed again is left out, and is nothing to tell of.
+        self._on_packed(pack(batch, self._basemount, self._catalogue, self._templates, source=Source.TAKE))
 
     def _resume(self) -> None:
         taken_up = resume(self._basemount, self._catalogue, self._templates)

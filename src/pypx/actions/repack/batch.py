@@ -11,6 +11,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -144,7 +145,7 @@ class Batches:
             return self._refuse(reading)
         stays = not self._takes or self._is_ours(reading.path)
         shelved = self._shelf.put(candidate, keep=stays)
-        logger.debug("%s is held as %s", reading.path, shelved.target)
+        logger.debug("%s is held as %s", reading.path, shelved.path)
         size = candidate.header.size if shelved.fate is not Fate.DUPLICATE else 0
         outcome = Outcome(reading.path, shelved.fate, _series(candidate.values), size)
         return _Settled(reading, outcome, shelved)
@@ -152,7 +153,7 @@ class Batches:
     def _refuse(self, reading: Reading) -> _Settled:
         """What is not stored: damaged, something else than DICOM, or gone."""
         path, error = reading.path, reading.error
-        is_incoming = self._tree_of(path.parent) == self._incoming_tree
+        is_incoming = self._tree_of(os.path.dirname(path)) == self._incoming_tree
         if isinstance(error, NotDicom) and not (self._takes and is_incoming and _is_regular(path)):
             logger.info("%s; left out", error.message)
             return _Settled(reading, Outcome(path, Fate.SKIPPED, {}, error=error))
@@ -166,7 +167,7 @@ class Batches:
 
     def _put_into_quarantine(self, reading: Reading, error: PypxError, *, moves: bool) -> _Settled:
         identifiers = surviving_identifiers(reading.path)
-        if self._tree_of(reading.path.parent) == self._quarantine_tree:
+        if self._tree_of(os.path.dirname(reading.path)) == self._quarantine_tree:
             target = reading.path
         else:
             target = quarantine(self._quarantine, reading.path, error, keep=not moves)
@@ -209,7 +210,7 @@ class Batches:
                 kept.append(replace(one, outcome=replace(one.outcome, fate=Fate.DUPLICATE, size=0)))
             else:
                 if one.shelved and one.shelved.is_created:
-                    one.shelved.target.unlink(missing_ok=True)
+                    (self._data_tree / one.shelved.path).unlink(missing_ok=True)
                 again.append(one.reading)
         return kept, again
 
@@ -218,20 +219,31 @@ class Batches:
         if not self._takes:
             return
         if one.shelved:
-            if self._is_ours(path) or _is_only_name(path, one.shelved):
+            if self._is_ours(path) or self._is_only_name(path, one.shelved):
                 return
-        elif not one.quarantined or self._tree_of(path.parent) != self._incoming_tree:
+        elif not one.quarantined or self._tree_of(os.path.dirname(path)) != self._incoming_tree:
             return
         try:
-            path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(path)
         except OSError as error:
             logger.warning("%s is safe in data/, but cannot be removed (%s)", path, error.strerror)
 
     def _is_ours(self, path: Path) -> bool:
         """Whether it is kept in data/ or quarantine/ already."""
-        return self._tree_of(path.parent) in (self._data_tree, self._quarantine_tree)
+        return self._tree_of(os.path.dirname(path)) in (self._data_tree, self._quarantine_tree)
 
-    def _find_tree(self, directory: Path) -> Path | None:
+    def _is_only_name(self, path: Path, shelved: Shelved) -> bool:
+        """Whether removing this name would remove the instance, because a mount shows data/ in two places."""
+        if shelved.is_created:
+            return False
+        try:
+            status = path.stat()
+            return status.st_nlink == 1 and os.path.samestat(status, (self._data_tree / shelved.path).stat())
+        except OSError:
+            return False
+
+    def _find_tree(self, directory: str) -> Path | None:
         real = Path(os.path.realpath(directory))
         trees = (self._data_tree, self._quarantine_tree, self._incoming_tree)
         return next((tree for tree in trees if real.is_relative_to(tree)), None)
@@ -252,16 +264,5 @@ def _is_readable(path: Path) -> bool:
 def _is_regular(path: Path) -> bool:
     try:
         return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def _is_only_name(path: Path, shelved: Shelved) -> bool:
-    """Whether removing this name would remove the instance, because a mount shows data/ in two places."""
-    if shelved.is_created:
-        return False
-    try:
-        status = path.stat()
-        return status.st_nlink == 1 and os.path.samestat(status, shelved.target.stat())
     except OSError:
         return False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pypx.actions.repack.candidate import Candidate
 from pypx.actions.repack.outcome import Fate
@@ -33,8 +33,8 @@ class Shelved:
     ----------
     fate : Fate
         ``STORED``, ``CONFLICT`` or ``DUPLICATE``.
-    target : pathlib.Path
-        The file in data/ that holds it.
+    path : str
+        The file that holds it, below data/.
     instance : PackedInstance or None
         To be written into the catalogue; None for a duplicate.
     is_created : bool
@@ -44,7 +44,7 @@ class Shelved:
     """
 
     fate: Fate
-    target: Path
+    path: str
     instance: PackedInstance | None = None
     is_created: bool = False
     is_restored: bool = False
@@ -52,6 +52,26 @@ class Shelved:
     @property
     def variant(self) -> str:
         return self.instance.variant if self.instance else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an instance belongs, as the templates have it.
+
+    Parameters
+    ----------
+    top : str
+        The directory in data/, for which a patient may get another one.
+    rest : str
+        What comes below it.
+    """
+
+    top: str
+    rest: str
+
+    def below(self, folder: str | None) -> str:
+        """The path below data/, with another directory at the top where one is given."""
+        return f"{folder or self.top}/{self.rest}"
 
 
 class Shelf:
@@ -73,23 +93,25 @@ class Shelf:
         self._templates = templates
         self._are_claimed = "PatientID" in templates.root.keywords
         self._folders: dict[tuple[str, str], str] = {}
-        self._paths: dict[Path, PurePosixPath] = {}
-        self._lying: dict[Path, PurePosixPath] = {}
-        self._real_directory = lru_cache(maxsize=1024)(_real)
-        self._real_tree = _real(data.tree)
+        self._places: dict[Candidate, _Place] = {}
+        self._lying: dict[Candidate, str] = {}
+        self._directory_keywords = sorted(templates.directory_keywords)
+        self._directories = lru_cache(maxsize=1024)(self._find_directories)
+        self._directory_in_tree = lru_cache(maxsize=1024)(self._find_directory_in_tree)
+        self._real_tree = Path(os.path.realpath(data.tree))
         self._held: dict[str, list[HeldInstance]] = {}
 
     def prepare(self, candidates: Collection[Candidate]) -> None:
         """Ask the catalogue all that it will be asked about these candidates."""
         self._held = self._catalogue.held({candidate.sop_uid for candidate in candidates})
-        self._paths = {each.path: self._templates.path(each.values) for each in candidates}
-        lying = {each.path: self._place_in_tree(each.path) for each in candidates}
-        self._lying = {path: place for path, place in lying.items() if place}
+        self._places = {each: self._place_by_templates(each) for each in candidates}
+        lying = {each: self._place_in_tree(each.path) for each in candidates}
+        self._lying = {each: place for each, place in lying.items() if place}
         if self._are_claimed:
             if len(self._folders) > _MOST_REMEMBERED:
                 self._folders.clear()
-            self._keep_folders([each for each in candidates if each.path in self._lying])
-            self._claim_folders((self._paths[each.path].parts[0], each.patient_id) for each in candidates)
+            self._keep_folders(self._lying)
+            self._claim_folders((place.top, each.patient_id) for each, place in self._places.items())
 
     def put(self, candidate: Candidate, *, keep: bool) -> Shelved:
         """Give a candidate its place, or find that it has one.
@@ -108,7 +130,7 @@ class Shelf:
         for one in held:
             try:
                 if candidate.has_content_of(self._data.tree / one.path):
-                    return Shelved(Fate.DUPLICATE, self._data.tree / one.path)
+                    return Shelved(Fate.DUPLICATE, one.path)
             except FileNotFoundError:
                 candidate.path.lstat()
                 missing = missing or one
@@ -125,30 +147,31 @@ class Shelf:
             logger.warning(
                 "There is other content under the SOP Instance UID %s; both are kept, this as %s",
                 candidate.sop_uid,
-                shelved.target,
+                self._data.tree / shelved.path,
             )
         if shelved.instance:
-            path, size = shelved.instance.path, shelved.instance.size
-            held.append(HeldInstance(candidate.sop_uid, shelved.variant, path, size))
+            size = shelved.instance.size
+            held.append(HeldInstance(candidate.sop_uid, shelved.variant, shelved.path, size))
         return shelved
 
     def _place(self, candidate: Candidate, variant: str, *, keep: bool) -> Shelved:
-        plain = self._path(candidate)
+        place = self._places[candidate]
+        directory, name = os.path.split(place.below(self._folders.get((place.top, candidate.patient_id))))
         fate = Fate.STORED
         attempt = 0
         while True:
-            path = _numbered(plain, f"{candidate.sop_uid} {variant}", attempt, is_plain=not variant)
-            target = self._data.tree / path
+            numbered = _numbered(name, f"{candidate.sop_uid} {variant}", attempt, is_plain=not variant)
+            path = f"{directory}/{numbered}"
             is_created = True
             try:
-                if candidate.path in self._lying and not os.path.lexists(target):
+                if candidate in self._lying and not os.path.lexists(self._data.tree / path):
                     # It is in data/ already, under a name that other templates gave: there it stays.
-                    path, is_created = self._lying[candidate.path], False
-                    target = self._data.tree / path
+                    path, is_created = self._lying[candidate], False
                 else:
-                    self._data.place(candidate.path, target, keep=keep)
+                    self._data.place(candidate.path, path, keep=keep)
             except FileExistsError:
                 is_created = False
+                target = self._data.tree / path
                 try:
                     is_same = candidate.has_content_of(target)
                 except FileNotFoundError:
@@ -164,37 +187,49 @@ class Shelf:
             instance = PackedInstance(
                 values=candidate.values,
                 variant=variant,
-                path=str(path),
+                path=path,
                 size=candidate.header.size,
                 digest=candidate.digest if variant else "",
             )
-            return Shelved(fate, target, instance, is_created)
+            return Shelved(fate, path, instance, is_created)
 
-    def _path(self, candidate: Candidate) -> PurePosixPath:
-        path = self._paths[candidate.path]
-        folder = self._folders.get((path.parts[0], candidate.patient_id), path.parts[0])
-        return PurePosixPath(folder, *path.parts[1:])
+    def _place_by_templates(self, candidate: Candidate) -> _Place:
+        values = candidate.values
+        top, inner = self._directories(tuple(values.get(word, "") for word in self._directory_keywords))
+        return _Place(top, f"{inner}/{self._templates.image.component(values)}")
 
-    def _place_in_tree(self, path: Path) -> PurePosixPath | None:
+    def _find_directories(self, given: tuple[str, ...]) -> tuple[str, str]:
+        """The one at the top, and those in it."""
+        root, study, series = self._templates.directories(
+            dict(zip(self._directory_keywords, given, strict=True))
+        )
+        return root, f"{study}/{series}"
+
+    def _place_in_tree(self, path: Path) -> str | None:
         """Where in data/ a file lies; None where it comes from elsewhere, or has yet to get its name."""
-        real = self._real_directory(path.parent)
-        if not real.is_relative_to(self._real_tree) or path.is_symlink():
+        directory, name = os.path.split(path)
+        real = self._directory_in_tree(directory)
+        if real is None or name.endswith("~") or os.path.islink(path):
             return None
-        place = PurePosixPath(real.relative_to(self._real_tree), path.name)
-        if any(part.endswith("~") for part in place.parts):
-            return None
+        place = f"{real}/{name}" if real else name
         try:
-            str(place).encode()
+            place.encode()
         except UnicodeEncodeError:
             # A name that the catalogue could not hold.
             return None
         return place
 
-    def _keep_folders(self, candidates: Iterable[Candidate]) -> None:
+    def _find_directory_in_tree(self, directory: str) -> str | None:
+        real = Path(os.path.realpath(directory))
+        if not real.is_relative_to(self._real_tree):
+            return None
+        parts = real.relative_to(self._real_tree).parts
+        return None if any(part.endswith("~") for part in parts) else "/".join(parts)
+
+    def _keep_folders(self, lying: Mapping[Candidate, str]) -> None:
         """Files that are in data/ already: whose they are, the directories that they lie in are."""
         wanted = {
-            (self._paths[each.path].parts[0], each.patient_id): self._lying[each.path].parts[0]
-            for each in candidates
+            (self._places[each].top, each.patient_id): place.split("/", 1)[0] for each, place in lying.items()
         }
         unclaimed = {claim: name for claim, name in wanted.items() if claim not in self._folders}
         if unclaimed:
@@ -208,10 +243,7 @@ class Shelf:
         unclaimed = list(dict.fromkeys(claim for claim in wanted if claim not in self._folders))
         attempt = 0
         while unclaimed:
-            names = {
-                claim: _numbered(PurePosixPath(claim[0]), claim[1], attempt, is_plain=True).name
-                for claim in unclaimed
-            }
+            names = {claim: _numbered(claim[0], claim[1], attempt, is_plain=True) for claim in unclaimed}
             granted = self._catalogue.claim_folders([(names[claim], claim[1]) for claim in unclaimed])
             for claim, name in names.items():
                 if (name, claim[1]) in granted:
@@ -220,14 +252,10 @@ class Shelf:
             attempt += 1
 
 
-def _real(directory: Path) -> Path:
-    return Path(os.path.realpath(directory))
-
-
-def _numbered(path: PurePosixPath, identity: str, attempt: int, *, is_plain: bool) -> PurePosixPath:
+def _numbered(name: str, identity: str, attempt: int, *, is_plain: bool) -> str:
     """The name to try: plain, then with a digest of what it is, then with that of what it is and a number."""
     if is_plain and attempt == 0:
-        return path
+        return name
     repeated = attempt - is_plain
     text = f"{identity} {repeated}" if repeated else identity
-    return path.with_name(distinct_component(path.name, text, _DIGITS))
+    return distinct_component(name, text, _DIGITS)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import machine
+from bench.aside import set_aside
 from bench.large_catalogue import LargeCatalogue
 from bench.measuring import Measurement, Usage, in_turns, run
 from bench.results import Row, Section, spread
@@ -124,7 +124,7 @@ def _of_repack(scratch: Path, runs: int) -> _Curve:
 
 
 def _packed(source: Path, target: Path) -> Usage:
-    shutil.rmtree(target, ignore_errors=True)
+    set_aside(target)
     return run([*_argv("px-repack", "-p", str(source)), "--db", str(target / "log")])
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import machine
+from bench.aside import set_aside
 from bench.measuring import ENVIRONMENT, Measurement, Usage, in_turns
 from bench.results import Row, Section, megabytes
 from bench.sizes import sized
@@ -126,7 +127,7 @@ def _storescp(directory: Path, *options: str) -> Iterator[int]:
     finally:
         server.terminate()
         server.wait()
-        shutil.rmtree(directory)
+        set_aside(directory)
 
 
 def _bare(load: _Load, scratch: Path) -> Usage:
@@ -139,7 +140,7 @@ def _px_listen(load: _Load, scratch: Path) -> Usage:
     with PxListen(basemount) as listen:
         seconds = load.send(listen.port, lambda: _catalogued(basemount) == load.count)
         memory = _memory(listen)
-    shutil.rmtree(basemount)
+    set_aside(basemount)
     return Usage(seconds, memory)
 
 
@@ -189,7 +190,7 @@ def _process_rows(load: _Load, scratch: Path, runs: int) -> list[Row]:
         packed.mkdir()
         with _storescp(scratch / "each", "-xcr", each) as port:
             seconds = few.send(port, lambda: len(list(packed.iterdir())) == _FEW)
-        shutil.rmtree(packed)
+        set_aside(packed)
         return Usage(seconds, 0)
 
     measured = in_turns(

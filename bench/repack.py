@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import earlier, machine
+from bench.aside import set_aside
 from bench.measuring import Measurement, Usage, in_turns, run
 from bench.results import Row, Section, megabytes
 from bench.sizes import sized
@@ -118,7 +118,7 @@ class _Case:
         return self.scratch / "target"
 
     def _run(self, command: list[str], made: Path) -> Usage:
-        shutil.rmtree(self._target, ignore_errors=True)
+        set_aside(self._target)
         for directory in ("log", "data"):
             (self._target / directory).mkdir(parents=True)
         # What was removed and made before is not to be paid for by who comes next.

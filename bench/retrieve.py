@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import machine
+from bench.aside import set_aside
 from bench.measuring import ENVIRONMENT, Usage, in_turns, run
 from bench.results import Row, Section, megabytes
 from bench.sizes import sized
@@ -46,9 +46,9 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
         with Orthanc(home) as server:
             study = _study(size, instances)
             server.store(study.write(scratch / "sent"))
-            shutil.rmtree(scratch / "sent")
+            set_aside(scratch / "sent")
             rows += _Case(server, study, scratch).rows(f"{instances} of {size} x {size}", runs, most)
-        shutil.rmtree(home)
+        set_aside(home)
     return Section("retrieve", command, machine.described(), _about(runs), rows)
 
 
@@ -113,7 +113,7 @@ class _Case:
         basemount = self.scratch / "basemount"
         answer = self.scratch / "moved.json"
         if not again:
-            shutil.rmtree(basemount, ignore_errors=True)
+            set_aside(basemount)
         move = [str(_SCRIPTS / "px-move"), "--get", "--jobs", str(_JOBS), "--db", str(basemount / "log")]
         usage = run(move, stdin=found, stdout=answer)
         received = json.loads(answer.read_text())["summary"]["received"]
@@ -135,7 +135,7 @@ class _Case:
             running = [one for one in running if one.poll() is None]
         seconds = time.perf_counter() - begun
         assert len(list(target.iterdir())) == self.study.instances
-        shutil.rmtree(target)
+        set_aside(target)
         return Usage(seconds, 0)
 
     def _getscu(self, series_uid: str, target: Path) -> Sequence[str]:

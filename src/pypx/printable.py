@@ -11,6 +11,7 @@ _UNPRINTABLE = (
     | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 )
 _UNPRINTABLE_IN_TEXT = {code: shown for code, shown in _UNPRINTABLE.items() if code not in (0x0A, 0x09)}
+_UNPRINTABLE_IN_JSON = {code: f"\\u{code:04x}" for code in _UNPRINTABLE_IN_TEXT}
 
 
 def printable(value: str) -> str:
@@ -26,3 +27,12 @@ def printable(value: str) -> str:
 def printable_text(text: str) -> str:
     """A text of several lines as it may be shown: as :func:`printable`, line breaks and tabs kept."""
     return text.translate(_UNPRINTABLE_IN_TEXT)
+
+
+def printable_json(text: str) -> str:
+    """A JSON document as it may be shown: what would not be printed as the escapes that JSON has for it.
+
+    >>> printable_json('["\\x7f"]')
+    '["\\\\u007f"]'
+    """
+    return text.translate(_UNPRINTABLE_IN_JSON)

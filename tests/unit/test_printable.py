@@ -1,12 +1,13 @@
 """No character that a terminal acts on comes through."""
 
+import json
 import sys
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypx.printable import printable, printable_text
+from pypx.printable import printable, printable_json, printable_text
 
 #: Categories that no terminal draws: controls, surrogates, line and paragraph separators.
 _NEVER = {"Cc", "Cs", "Zl", "Zp"}
@@ -34,3 +35,10 @@ def test_line_breaks_and_tabs_stay_in_a_text() -> None:
 def test_all_else_is_left_alone(text: str) -> None:
     assert printable(text) == text
     assert printable_text(text) == text
+
+
+@given(st.text())
+def test_json_stays_the_same_json(text: str) -> None:
+    shown = printable_json(json.dumps([text], ensure_ascii=False, indent=2))
+    assert json.loads(shown) == [text]
+    assert not any(unicodedata.category(part) in _NEVER for part in shown.replace("\n", ""))

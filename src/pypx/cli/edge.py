@@ -26,6 +26,7 @@ from pypx.cli.json_arguments import take_json_arguments
 from pypx.cli.query import patients_named
 from pypx.discretion import hide, hide_nothing
 from pypx.errors import InternalError, Interrupted, OutputUnwritable, PypxError, UsageError
+from pypx.printable import printable_json
 
 #: Objects after which Python looks for cycles among them. Its own 700 are for programs that make many; here
 #: most objects are results, and looking through them takes an eighth of the time of packing.
@@ -228,7 +229,7 @@ def write_json_pieces(pieces: JsonPieces, shown: bool = True) -> None:
     """
     _keep_json(pieces)
     if shown:
-        terminal.write_pieces(pieces(2 if sys.stdout.isatty() else None))
+        terminal.write_pieces(pieces(2 if sys.stdout.isatty() else None), printable_json)
 
 
 def _of_value(value: object) -> JsonPieces:

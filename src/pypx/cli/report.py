@@ -7,7 +7,7 @@ import json as json_text
 import logging
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from pypx.cli import edge, terminal
 from pypx.cli.options import former_options
 from pypx.cli.surroundings import Surroundings
 from pypx.errors import FileUnreadable, UsageError
-from pypx.printable import printable_text
+from pypx.printable import printable_json, printable_text
 
 if TYPE_CHECKING:
     from pypx.actions.found import Found
@@ -271,7 +271,7 @@ def _rendered(
 
         document, failures = merged(documents)
         text = json_text.dumps(document, ensure_ascii=False, indent=2)
-        return _spelled_out((text, "\n"), output), failures
+        return _spelled_out((text, "\n"), output, printable_json), failures
     from pypx.actions.report.layout import for_report
     from pypx.actions.report.studies import read
 
@@ -343,9 +343,11 @@ def _drawn(lines: Iterable[Line], theme: str, output: TextIO) -> Iterator[str]:
     return (drawable(text, output.encoding) + "\n" for text in texts)
 
 
-def _spelled_out(pieces: Iterable[str], output: TextIO) -> Iterable[str]:
+def _spelled_out(
+    pieces: Iterable[str], output: TextIO, spell_out: Callable[[str], str] = printable_text
+) -> Iterable[str]:
     """The text as it is, but where a terminal reads it: no control character reaches that raw."""
-    return map(printable_text, pieces) if output.isatty() else pieces
+    return map(spell_out, pieces) if output.isatty() else pieces
 
 
 def _write(pieces: Iterable[str], output: TextIO) -> None:

@@ -8,7 +8,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -60,13 +60,20 @@ def write_stdout(text: str) -> None:
     write_pieces([text])
 
 
-def write_pieces(pieces: Iterable[str]) -> None:
-    """As :func:`write_stdout`, for a text that is not held as a whole."""
+def write_pieces(pieces: Iterable[str], spelled_out: Callable[[str], str] = printable_text) -> None:
+    """As :func:`write_stdout`, for a text that is not held as a whole.
+
+    Parameters
+    ----------
+    pieces : iterable of str
+    spelled_out : callable
+        Makes each printable for a terminal.
+    """
     accept_any_character(sys.stdout)
     is_terminal = sys.stdout.isatty()
     last = ""
     for last in pieces:
-        sys.stdout.write(printable_text(last) if is_terminal else last)
+        sys.stdout.write(spelled_out(last) if is_terminal else last)
     if not last.endswith("\n"):
         sys.stdout.write("\n")
     sys.stdout.flush()

@@ -503,3 +503,11 @@ class TlsFilesUnusable(PypxError):
     code = "tls-files"
     cause = "The private key, the certificate or the CA file cannot be read, or they do not fit each other."
     cure = "Check the files of --tlsKey, --tlsCertificate and --tlsCA: PEM, and of one pair."
+
+
+class TooManyAnswers(PypxError):
+    """The PACS sends more answers to a query than are taken."""
+
+    code = "too-many-answers"
+    cause = "The PACS sends more answers to a query, or larger ones, than fit into memory."
+    cure = "Narrow the query, for example with --StudyDate, or stop it after some studies with --limit."

@@ -39,6 +39,7 @@ _NETWORK_ERROR = re.compile(r"TCP Initialization Error: (?P<reason>.+)")
 _LOST = (
     "network closed",
     "Peer aborted",
+    "Peer requested release",
     "I/O Error",
     "Connection reset",
     "Failed sending C-STORE response",
@@ -53,8 +54,12 @@ _CLOSED_AT_ONCE = re.compile(
 #: DCMTK's conditions of its module for TLS (dcmtls/tlscond.h).
 _TLS = re.compile(r"000b:\w{4} (?:TLS error: )?(?P<reason>.+)")
 
-#: DCMTK's conditions for messages that are none (dcmnet/cond.h).
-_UNREADABLE = re.compile(r"0006:02\w\w (?P<reason>DIMSE.+)")
+#: DCMTK's conditions for messages that are none, and for PDUs that are none (dcmnet/cond.h).
+_UNREADABLE = re.compile(
+    r"0006:0[234]\w\w (?P<reason>"
+    r"(?:DIMSE|DUL (?:[Ii]llegal|Incorrect|Unsupported|Peer supplied|P-Data|Finite)"
+    r"|A-ASSOCIATE PDU|Unrecognized).+)"
+)
 
 #: Lines of a data set's dump: the query that failed. Whatever they hold is no reason.
 _DUMPED = re.compile(r"[WEF]: (?:$|#|\([0-9a-f]{4},[0-9a-f]{4}\))")

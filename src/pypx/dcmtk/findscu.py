@@ -18,12 +18,19 @@ from pypx.dcmtk import association, dimse, identifier
 from pypx.dcmtk.answer_file import read_answer
 from pypx.dcmtk.binaries import Feature
 from pypx.dcmtk.caller import Caller
-from pypx.dcmtk.process import shown
+from pypx.dcmtk.process import Ended, shown
 from pypx.dcmtk.scratch import is_full, scratch
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import CANCELLED, Status
-from pypx.errors import AnswerUnreadable, BinaryFailed, ConnectionLost, PypxError, ScratchUnusable
+from pypx.errors import (
+    AnswerUnreadable,
+    BinaryFailed,
+    ConnectionLost,
+    PypxError,
+    ScratchUnusable,
+    TooManyAnswers,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +39,13 @@ LARGEST_BATCH = 20_000
 
 #: Queries one after another, each with an association of its own, that end theirs: then it is not the query.
 _HOPELESS = 2
+
+#: Bytes of answers that are taken for the queries of one call, each with what it takes to keep it.
+_MOST_ANSWERED = 512 * 1024 * 1024
+_KEEPING = 1000
+
+#: Answers that may still be on their way when a PACS is told to stop. One that sends more does not listen.
+_AFTER_CANCEL = 1000
 
 _SENDING = re.compile(r"I: Sending Find Request \(MsgID \d+\)")
 _WRITING = re.compile(r"I: Writing response (?:dataset|message) to file: (?P<path>.+)")
@@ -163,18 +177,27 @@ class Outcome:
     keys_ignored: bool = False
 
 
+class _Enough(Exception):
+    """No more answers are taken."""
+
+
 class _Reader:
     """Follows findscu's log: which query is running, and which answer's file is complete."""
 
-    def __init__(self, answers: Path, on_answer: OnAnswer, on_final: OnFinal) -> None:
+    def __init__(
+        self, answers: Path, on_answer: OnAnswer, on_final: OnFinal, limit: int | None, room: int
+    ) -> None:
         self.finals: list[Final] = []
+        self.room = room
         self.unreadable = 0
         self.is_full = False
         self.keys_ignored = False
         self._answers = answers
         self._on_answer = on_answer
         self._on_final = on_final
+        self._limit = limit
         self._query = -1
+        self._of_query = 0
         self._written: str | None = None
 
     def take(self, line: str) -> None:
@@ -184,6 +207,7 @@ class _Reader:
         elif _SENDING.fullmatch(line):
             self._settle()
             self._query += 1
+            self._of_query = 0
         elif final := _FINAL.fullmatch(line):
             self._settle()
             status = dimse.status(final["status"])
@@ -210,6 +234,7 @@ class _Reader:
         if self._written is None:
             return
         path, self._written = self._answers / self._written, None
+        self._count(path)
         values = read_answer(path)
         if values is not None:
             self._on_answer(Answer(self._query, values))
@@ -218,6 +243,16 @@ class _Reader:
             self.is_full = self.is_full or is_full(self._answers)
             self.unreadable += 1
         path.unlink(missing_ok=True)
+
+    def _count(self, answer: Path) -> None:
+        """Raise _Enough where this answer is one too many."""
+        self._of_query += 1
+        self.room -= _KEEPING + (answer.stat().st_size if answer.exists() else 0)
+        if self._limit and self._of_query > self._limit + _AFTER_CANCEL:
+            self.finals.append(Final(Status(CANCELLED)))
+            raise _Enough
+        if self.room < 0:
+            raise _Enough
 
 
 def find(
@@ -254,11 +289,13 @@ def find(
     returncode = failed_at_once = 0
     errors: list[PypxError] = []
     keys_ignored = False
+    room = _MOST_ANSWERED
     while len(finals) < len(queries) and failed_at_once < _HOPELESS:
         start = len(finals)
         batch = queries[start : start + largest]
-        part = _ask(caller, batch, _with_offset(on_answer, start), _from(on_final, start), limit)
+        part = _ask(caller, batch, _with_offset(on_answer, start), _from(on_final, start), limit, room)
         finals += part.finals
+        room = part.room
         returncode = part.returncode or returncode
         keys_ignored = keys_ignored or part.keys_ignored
         errors += [part.missing] if part.missing else []
@@ -295,10 +332,16 @@ class _Part:
     ended_early: PypxError | None
     missing: PypxError | None
     keys_ignored: bool
+    room: int
 
 
 def _ask(
-    caller: Caller, queries: Sequence[Query], on_answer: OnAnswer, on_final: OnFinal, limit: int | None
+    caller: Caller,
+    queries: Sequence[Query],
+    on_answer: OnAnswer,
+    on_final: OnFinal,
+    limit: int | None,
+    room: int,
 ) -> _Part:
     with scratch() as directory:
         answers = directory / "answers"
@@ -306,19 +349,29 @@ def _ask(
         names = [f"{number}.dcm" for number in range(len(queries))]
         for name, query in zip(names, queries, strict=True):
             identifier.write(query, directory / name)
-        reader = _Reader(answers, on_answer, on_final)
-        ended = caller.run(
-            "findscu",
-            lambda binary, node: argv(binary, node, names, answers.name, caller.timeout, limit),
-            on_line=reader.take,
-            directory=directory,
-        )
-        reader.end(ended.returncode)
-    complete = len(reader.finals) == len(queries)
+        reader = _Reader(answers, on_answer, on_final, limit, room)
+        ended = Ended(0, ())
+        try:
+            ended = caller.run(
+                "findscu",
+                lambda binary, node: argv(binary, node, names, answers.name, caller.timeout, limit),
+                on_line=reader.take,
+                directory=directory,
+            )
+            reader.end(ended.returncode)
+        except _Enough:
+            logger.info("%s sent more answers than are taken", caller.node)
     return _Part(
         ended.returncode,
         tuple(reader.finals),
-        None if complete else association.failure_or_unknown(caller.node, ended),
+        None if len(reader.finals) == len(queries) else _ended_early(caller.node, ended, reader),
         reader.missing(caller.node),
         reader.keys_ignored,
+        reader.room,
     )
+
+
+def _ended_early(node: Node, ended: Ended, reader: _Reader) -> PypxError:
+    if reader.room < 0:
+        return TooManyAnswers(f"{node} sent more than {_MOST_ANSWERED >> 20} MB of answers, and was left")
+    return association.failure_or_unknown(node, ended)

@@ -223,7 +223,7 @@ def test_sigterm_finishes_what_runs(basemount: Path, tmp_path: Path) -> None:
         until(lambda: len(list((basemount / "data").rglob("*.dcm"))) > 20)
         listen.running.interrupt(signal.SIGTERM)
         until(lambda: "Connection refused" in send(listen.port, sent[:1])[1])
-        said = sender.communicate(timeout=60)[0]
+        said = sender.communicate(timeout=200)[0]
         assert said.count("I: Received Store Response (Success)") == len(sent)
         assert listen.running.process.wait(120) == 0
     assert "all that was received is packed" in listen.log
@@ -258,7 +258,7 @@ def test_two_on_one_basemount(basemount: Path, files: list[Path], tmp_path: Path
     with PxListen(basemount) as one, PxListen(basemount, "--aet", "SECOND") as two:
         senders = [start_sending(one.port, files), start_sending(two.port, other)]
         for sender in senders:
-            sender.communicate(timeout=60)
+            sender.communicate(timeout=200)
         assert {told["aet"] for told in status(basemount).json["data"]} == {"CHRISLOCAL", "SECOND"}
         one.kill()
         assert [told["aet"] for told in status(basemount).json["data"]] == ["SECOND"]

@@ -135,7 +135,7 @@ def _association_request(file: Path) -> bytes:
             request = connection.recv(65536)
             while len(request) < 6 + int.from_bytes(request[2:6]):
                 request += connection.recv(65536)
-    sender.communicate(timeout=60)
+    sender.communicate(timeout=200)
     return request
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -60,7 +61,7 @@ def test_each_series_is_pushed_and_registered(
     with PxListen(basemount, "--quiet", "0.5", *THEN) as listen:
         assert send(listen.port, files)[0] == files
         for series in study.all_series:
-            assert "pushed" in listen.wait_for(f"{series.uid}: .*registered", 30)
+            assert "pushed" in listen.wait_for(f"{series.uid}: .*registered")
         assert "THEN-1" not in "\n".join(listen.lines)
         until(lambda: listen.status()["owed"] == 0)
     assert _registered(cube) == {str(series.uid) for series in study.all_series}
@@ -74,9 +75,9 @@ def test_images_that_come_later_follow(
     files = Study("LATE", attributes=DATED).series(1, 6).write(tmp_path / "sent")
     with PxListen(basemount, "--quiet", "0.5", "--then", "push", *THEN[2:4], *THEN[6:]) as listen:
         send(listen.port, files[:2])
-        until(lambda: len(store.contents()) == 2, 30)
+        until(lambda: len(store.contents()) == 2)
         send(listen.port, files[2:])
-        until(lambda: len(store.contents()) == 6, 30)
+        until(lambda: len(store.contents()) == 6)
 
 
 def test_a_storage_that_is_away_is_waited_for(
@@ -86,7 +87,7 @@ def test_a_storage_that_is_away_is_waited_for(
     away = store.root.rename(tmp_path / "unmounted")
     with PxListen(basemount, "--quiet", "0.5", *THEN) as listen:
         send(listen.port, files)
-        assert "tried again" in listen.wait_for("it is tried again", 30)
+        assert "tried again" in listen.wait_for("it is tried again")
         assert listen.status()["owed"] == 2
         away.rename(store.root)
         until(lambda: len(_registered(cube)) == 2, 60, lambda: listen.log)
@@ -152,7 +153,7 @@ def test_a_journal_that_is_damaged_does_not_keep_it_from_receiving(
     (basemount / "log" / "then-0.json").write_text('{"series": [1')
     with PxListen(basemount, "--quiet", "0.5", *THEN) as listen:
         send(listen.port, Study("AGAIN", attributes=DATED).series(1, 1).write(tmp_path / "sent"))
-        until(lambda: len(_registered(cube)) == 1, 30)
+        until(lambda: len(_registered(cube)) == 1)
     assert status(basemount).status == 1
 
 
@@ -164,5 +165,9 @@ def test_a_series_that_cube_does_not_take_is_told_of_and_holds_nobody_up(
     good = Study("GOOD", attributes=DATED).series(1, 1)
     with PxListen(basemount, "--quiet", "0.5", *THEN) as listen:
         send(listen.port, [*bad.write(tmp_path / "bad"), *good.write(tmp_path / "good")])
-        until(lambda: len(_registered(cube)) == 1, 30)
-        assert "StudyDate" in listen.wait_for(f"{bad.all_series[0].uid}: .*StudyDate", 30)
+        until(lambda: len(_registered(cube)) == 1)
+        told = listen.wait_for(f"{bad.all_series[0].uid}: .*StudyDate")
+        assert "it is tried again at the next start" in told
+        until(lambda: listen.status()["owed"] == 1)
+    (journal,) = (basemount / "log").glob("then-*.json")
+    assert list(json.loads(journal.read_text())["series"]) == [str(bad.all_series[0].uid)]

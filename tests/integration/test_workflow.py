@@ -253,5 +253,5 @@ def test_what_it_started_ends_with_it(after: str, number: signal.Signals, scratc
         shown += part
     time.sleep(0.3)
     running.interrupt(number)
-    ran = running.wait(30)
+    ran = running.wait()
     assert ran.status == 130

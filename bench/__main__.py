@@ -8,6 +8,12 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.results import Section
 
 _ROOT = Path(__file__).parent.parent
 
@@ -32,26 +38,38 @@ def main() -> int:
     if asked.quick:
         os.environ["PYPX_BENCH_QUICK"] = "1"
     names = BENCHMARKS if asked.name == "all" else (asked.name,)
+    is_kept = not (asked.dry or asked.quick)
     # Each is measured, whatever those before it came to.
-    met = [_benchmark(name, asked.runs, is_kept=not (asked.dry or asked.quick)) for name in names]
-    return 0 if all(met) else 1
+    sections = [_benchmark(name, asked.runs, is_kept=is_kept) for name in names]
+    if asked.name == "all":
+        _tell_of_all(sections, asked.runs, is_kept=is_kept)
+    return 0 if all(section.met for section in sections) else 1
 
 
-def _benchmark(name: str, runs: int, *, is_kept: bool) -> bool:
-    """Run a benchmark, print what came out, and say whether it met its targets."""
+def _tell_of_all(sections: Sequence[Section], runs: int, *, is_kept: bool) -> None:
+    from bench import machine, results
+
+    text = results.of_all(sections, f"{machine.ahead()}bench/run --runs {runs}", machine.described())
+    sys.stdout.write(f"{text}\n")
+    if is_kept:
+        results.write(text)
+
+
+def _benchmark(name: str, runs: int, *, is_kept: bool) -> Section:
+    """Run a benchmark and print what came out."""
     from bench import machine, results
     from bench.sizes import QUICK
 
     command = f"{machine.ahead()}python -m bench {name} --runs {runs}"
     with TemporaryDirectory(prefix="pypx-bench-") as scratch:
-        section = import_module(f"bench.{name}").benchmark(Path(scratch), runs, command)
+        section: Section = import_module(f"bench.{name}").benchmark(Path(scratch), runs, command)
     if QUICK:
         section = section.without_targets()
     sys.stdout.write(f"{section.text()}\n")
     sys.stdout.flush()
     if is_kept:
-        results.write(section)
-    return section.met
+        results.write(section.text())
+    return section
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import machine
+from bench import earlier, machine
 from bench.measuring import Usage, in_turns, one_after_another, run
-from bench.results import Row, Section, megabytes, spread
+from bench.results import Comparison, Row, Section, megabytes, spread
 from bench.sizes import sized
 from demo.studies import Study
 from pypx.actions.find import FindRequest, find
@@ -49,8 +49,10 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
             server.store(_files(scratch / case[0], *case))
         large = _Case(server, *_LARGE, scratch)
         small = _Case(server, *_SMALL, scratch)
-        rows = [*_large_rows(large, scratch, runs), *_small_rows(small, runs), *_start_rows(runs)]
-    return Section("find", command, machine.described(), _about(runs), rows)
+        of_large, large_rows = _large(large, scratch, runs)
+        of_small, small_rows = _small(small, scratch, runs)
+    rows = [*large_rows, *small_rows, *_start_rows(runs)]
+    return Section("find", command, machine.described(), _about(runs), rows, (of_large, of_small))
 
 
 def _about(runs: int) -> str:
@@ -106,6 +108,16 @@ class _Case:
         word = f"{node.host}:{node.aec}:{port}"
         return [str(_SCRIPTS / "px-find"), word, "--aet", node.aet, "--PatientID", f"{self.patient}-*"]
 
+    def earlier(self, px_find: Path, log: Path) -> Usage:
+        """The same find with an earlier release."""
+        node = self.server.node
+        address = ["--serverIP", node.host, "--serverPort", str(node.port)]
+        asked = ["--aet", node.aet, "--aec", node.aec, *address, "--PatientID", f"{self.patient}-*"]
+        answer = self.scratch / "earlier.json"
+        used = run([str(px_find), *asked, "--db", str(log), "--json", "-v", "1"], stdout=answer)
+        assert f"{self.patient}-{self.studies - 1:04d}" in answer.read_text()
+        return used
+
     def associations(self) -> int:
         """How many px-find opens, counted on the wire."""
         with Wire(self.server.port) as wire:
@@ -147,7 +159,7 @@ class _ByHand:
         return [[*findscu, node.host, str(node.port), *files] for files in parts]
 
 
-def _large_rows(case: _Case, scratch: Path, runs: int) -> list[Row]:
+def _large(case: _Case, scratch: Path, runs: int) -> tuple[Comparison, list[Row]]:
     answer = scratch / "found.json"
     bare = case.by_hand()
     measured = in_turns({"bare": bare, "px-find": lambda: case.px_find(answer)}, runs)
@@ -159,7 +171,7 @@ def _large_rows(case: _Case, scratch: Path, runs: int) -> list[Row]:
     whole, calls = measured["px-find"], measured["bare"]
     ratio = whole.seconds / calls.seconds
     title = f"{case.studies} studies, {case.studies * _SERIES} series"
-    return [
+    return Comparison(f"px-find, {title}", whole, "findscu", calls), [
         Row.of_times(f"{title}: bare findscu", calls),
         Row(f"{title}: px-find", spread(whole)),
         Row(f"{title}: px-find / bare findscu", f"{ratio:.2f}", "at most 1.5", ratio <= 1.5),
@@ -174,19 +186,28 @@ def _large_rows(case: _Case, scratch: Path, runs: int) -> list[Row]:
     ]
 
 
-def _small_rows(case: _Case, runs: int) -> list[Row]:
-    bare = case.by_hand()
-    measured = in_turns({"bare": bare, "px-find": case.px_find}, runs)
+def _small(case: _Case, scratch: Path, runs: int) -> tuple[Comparison, list[Row]]:
+    contenders: dict[str, Callable[[], Usage]] = {"bare": case.by_hand(), "px-find": case.px_find}
+    try:
+        px_find = earlier.scripts() / "px-find"
+        contenders["earlier"] = lambda: case.earlier(px_find, scratch / "log")
+    except earlier.NotInstallable as error:
+        sys.stderr.write(f"{earlier.NAME} cannot be installed: {error}\n")
+    measured = in_turns(contenders, runs)
     whole, calls = measured["px-find"], measured["bare"]
     more = whole.seconds - calls.seconds
     associations = case.associations()
     title = f"{case.studies} studies, {case.studies * _SERIES} series"
-    return [
+    rows = [
         Row.of_times(f"{title}: bare findscu", calls),
         Row.of_times(f"{title}: px-find", whole),
         Row(f"{title}: px-find - bare findscu", f"{more:.3f} s", "at most 0.4 s", more <= 0.4),
         Row(f"{title}: associations", str(associations), "at most 3", associations <= 3),
     ]
+    before = measured.get("earlier")
+    if before:
+        rows.append(Row.of_times(f"{title}: {earlier.NAME}", before))
+    return Comparison(f"px-find, {title}", whole, "findscu", calls, before), rows
 
 
 def _start_rows(runs: int) -> list[Row]:

@@ -62,6 +62,10 @@ class Measurement:
         """Bytes of the largest process of all runs."""
         return max(run.memory for run in self.runs)
 
+    def each(self, count: int) -> Measurement:
+        """What each of so many things took."""
+        return Measurement(tuple(Usage(run.seconds / count, run.memory) for run in self.runs))
+
 
 def run(*together: Sequence[str], stdin: Path | None = None, stdout: Path | None = None) -> Usage:
     """Run command lines side by side until the last has ended.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import machine
 from bench.measuring import Usage, in_turns, run
-from bench.results import Row, Section, megabytes, spread
+from bench.results import Comparison, Row, Section, megabytes, spread
 from bench.sizes import sized
 from demo.server import HOST
 from demo.studies import Study
@@ -45,7 +45,8 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
     with Swift(scratch / "swift") as swift:
         site = _Site(scratch, swift, study.uid, itertools.count())
         site.pack()
-        return Section("push", command, machine.described(), _about(runs), _rows(site, runs))
+        compared, rows = _measured(site, runs)
+    return Section("push", command, machine.described(), _about(runs), rows, (compared,))
 
 
 def _about(runs: int) -> str:
@@ -108,7 +109,7 @@ class _Site:
         file.chmod(0o600)
 
 
-def _rows(site: _Site, runs: int) -> list[Row]:
+def _measured(site: _Site, runs: int) -> tuple[Comparison, list[Row]]:
     measured = in_turns(
         {
             "upload": site.swift_upload,
@@ -121,7 +122,7 @@ def _rows(site: _Site, runs: int) -> list[Row]:
     again = site.px_push(again=True)
     upload, whole, single = (measured[name] for name in ("upload", "px-push", "one at a time"))
     over, faster = whole.seconds / upload.seconds, single.seconds / whole.seconds
-    return [
+    return Comparison(f"px-push of {_FILES:,} files to Swift", whole, "swift upload", upload), [
         Row.of_times(f"swift upload, {_THREADS} threads", upload),
         Row(f"px-push --jobs {_THREADS}", spread(whole)),
         Row(f"px-push / swift upload, {_THREADS} each", f"{over:.2f}", "at most 1.1", over <= 1.1),

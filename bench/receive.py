@@ -8,17 +8,17 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import machine
+from bench import earlier, machine
 from bench.aside import set_aside
-from bench.measuring import ENVIRONMENT, Measurement, Usage, in_turns
-from bench.results import Row, Section, megabytes
+from bench.measuring import ENVIRONMENT, Usage, in_turns
+from bench.receivers import storescp
+from bench.results import Comparison, Row, Section, megabytes
 from bench.sizes import sized
-from demo.server import HOST, free_port
+from demo.server import HOST
 from demo.studies import Study
 from listener import PxListen
 from pypx.dcmtk.binaries import Binaries
@@ -56,13 +56,12 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
         That was typed, for the results.
     """
     small, large = (_Load.of(scratch / f"sent-{size}", size, count) for size, count in (_SMALL, _LARGE))
-    rows = [
-        *_rows(small, f"{small.count:,} objects of 16 x 16", runs, 1.6, scratch),
-        *_rows(large, f"{large.count:,} images of 512 x 512", runs, 1.2, scratch),
-        *_process_rows(small, scratch, runs),
-        *_memory_rows(scratch),
-    ]
-    return Section("receive", command, machine.described(), _about(runs), rows)
+    of_small, small_rows = _against_bare(small, f"{small.count:,} objects of 16 x 16", runs, 1.6, scratch)
+    of_large, large_rows = _against_bare(large, f"{large.count:,} images of 512 x 512", runs, 1.2, scratch)
+    of_each, each_rows = _against_processes(small, scratch, runs)
+    rows = [*small_rows, *large_rows, *each_rows, *_memory_rows(scratch)]
+    comparisons = (of_small, of_large, of_each)
+    return Section("receive", command, machine.described(), _about(runs), rows, comparisons)
 
 
 def _about(runs: int) -> str:
@@ -106,33 +105,11 @@ class _Load:
         return time.perf_counter() - begun
 
 
-@contextmanager
-def _storescp(directory: Path, *options: str) -> Iterator[int]:
-    port = free_port()
-    directory.mkdir()
-    echoscu = Binaries().path("echoscu")
-    server = subprocess.Popen(
-        [
-            *(Binaries().path("storescp"), "--fork", "+xa", "+B", "-pdu", "131072", *options),
-            *("-od", str(directory), str(port)),
-        ],
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while subprocess.run([echoscu, HOST, str(port)], capture_output=True, check=False).returncode:
-            time.sleep(0.02)
-        yield port
-    finally:
-        server.terminate()
-        server.wait()
-        set_aside(directory)
-
-
 def _bare(load: _Load, scratch: Path) -> Usage:
-    with _storescp(scratch / "bare") as port:
-        return Usage(load.send(port), 0)
+    with storescp(scratch / "bare") as port:
+        seconds = load.send(port)
+    set_aside(scratch / "bare")
+    return Usage(seconds, 0)
 
 
 def _px_listen(load: _Load, scratch: Path) -> Usage:
@@ -164,44 +141,56 @@ def _memory(listen: PxListen) -> int:
     return int(kilobytes) * 1024
 
 
-def _rows(load: _Load, title: str, runs: int, most: float, scratch: Path) -> list[Row]:
+def _against_bare(
+    load: _Load, title: str, runs: int, most: float, scratch: Path
+) -> tuple[Comparison, list[Row]]:
     measured = in_turns(
         {"bare": lambda: _bare(load, scratch), "px-listen": lambda: _px_listen(load, scratch)}, runs
     )
-    ratio = _ratio(measured["px-listen"], measured["bare"])
-    return [
-        Row.of_times(f"{title}: storescp", measured["bare"]),
-        Row.of_times(f"{title}: px-listen", measured["px-listen"]),
+    ours, bare = measured["px-listen"], measured["bare"]
+    ratio = ours.seconds / bare.seconds
+    return Comparison(f"px-listen, {title}", ours, "storescp", bare), [
+        Row.of_times(f"{title}: storescp", bare),
+        Row.of_times(f"{title}: px-listen", ours),
         Row(f"{title}: px-listen / storescp", f"{ratio:.2f}", f"at most {most}", ratio <= most),
     ]
 
 
-def _ratio(one: Measurement, other: Measurement) -> float:
-    return one.seconds / other.seconds
-
-
-def _process_rows(load: _Load, scratch: Path, runs: int) -> list[Row]:
+def _against_processes(load: _Load, scratch: Path, runs: int) -> tuple[Comparison, list[Row]]:
     """Objects a second, with a process for each and with px-listen."""
     few = _Load.of(scratch / "few", 16, _FEW)
     packed = scratch / "packed"
-    each = f"{sys.executable} -c '{_EACH}' #p/#f {packed}/#f"
 
-    def with_processes() -> Usage:
+    def with_processes(each: str) -> Usage:
         packed.mkdir()
-        with _storescp(scratch / "each", "-xcr", each) as port:
-            seconds = few.send(port, lambda: len(list(packed.iterdir())) == _FEW)
+        with storescp(scratch / "each", 0, "-xcr", each) as port:
+            seconds = few.send(port, lambda: len(list(packed.rglob("*.dcm"))) == _FEW)
         set_aside(packed)
+        set_aside(scratch / "each")
         return Usage(seconds, 0)
 
-    measured = in_turns(
-        {"processes": with_processes, "px-listen": lambda: _px_listen(load, scratch)}, max(1, runs // 2)
-    )
-    slow, fast = _FEW / measured["processes"].seconds, load.count / measured["px-listen"].seconds
-    return [
-        Row("storescp -xcr, a Python process an object", f"{slow:.1f} objects/s"),
-        Row("px-listen", f"{fast:.0f} objects/s"),
-        Row("px-listen / a process an object", f"{fast / slow:.0f}", "at least 100", fast / slow >= 100),
+    contenders: dict[str, Callable[[], Usage]] = {
+        "processes": lambda: with_processes(f"{sys.executable} -c '{_EACH}' #p/#f {packed}/#f.dcm"),
+        "px-listen": lambda: _px_listen(load, scratch),
+    }
+    try:
+        repack = f"{earlier.scripts()}/px-repack --xcrdir #p --xcrfile #f"
+        command = f"{repack} --logdir {scratch}/earlier-log --datadir {packed} --verbosity 0"
+        contenders["earlier"] = lambda: with_processes(command)
+    except earlier.NotInstallable as error:
+        sys.stderr.write(f"{earlier.NAME} cannot be installed: {error}\n")
+    measured = in_turns(contenders, max(1, runs // 2))
+    ours, bare = measured["px-listen"].each(load.count), measured["processes"].each(_FEW)
+    before = measured["earlier"].each(_FEW) if "earlier" in measured else None
+    faster = bare.seconds / ours.seconds
+    rows = [
+        Row("storescp -xcr, a Python process an object", f"{1 / bare.seconds:.1f} objects/s"),
+        Row("px-listen", f"{1 / ours.seconds:.0f} objects/s"),
+        Row("px-listen / a process an object", f"{faster:.0f}", "at least 100", faster >= 100),
     ]
+    if before:
+        rows.append(Row(f"storescp -xcr, px-repack of {earlier.NAME}", f"{1 / before.seconds:.1f} objects/s"))
+    return Comparison("px-listen, each object", ours, "storescp -xcr python", bare, before), rows
 
 
 def _memory_rows(scratch: Path) -> list[Row]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import machine
 from bench.measuring import Usage, in_turns, run
-from bench.results import Row, Section, megabytes, spread
+from bench.results import Comparison, Row, Section, megabytes, spread
 from bench.sizes import sized
 from demo.cube import CHRIS, USERS, Cube, directory_names
 from demo.cube_rules import Interface
@@ -40,8 +40,9 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
     """
     site = _Site(scratch)
     series = {count: site.push(count) for count in (_SMALL, _LARGE)}
-    rows = [*_series_rows(site, series), *_file_rows(site, series[_LARGE], runs)]
-    return Section("register", command, machine.described(), _about(runs), rows)
+    compared, file_rows = _of_files(site, series[_LARGE], runs)
+    rows = [*_series_rows(site, series), *file_rows]
+    return Section("register", command, machine.described(), _about(runs), rows, (compared,))
 
 
 def _about(runs: int) -> str:
@@ -131,7 +132,7 @@ def _series_rows(site: _Site, series: dict[int, Path]) -> list[Row]:
     return rows
 
 
-def _file_rows(site: _Site, pushed: Path, runs: int) -> list[Row]:
+def _of_files(site: _Site, pushed: Path, runs: int) -> tuple[Comparison, list[Row]]:
     with site.cube(Interface.FILE) as cube:
         measured = in_turns(
             {
@@ -146,7 +147,7 @@ def _file_rows(site: _Site, pushed: Path, runs: int) -> list[Row]:
     loop, whole = measured["loop"], measured["px-register"]
     ratio = loop.seconds / whole.seconds
     title = f"file interface, {_LARGE} files"
-    return [
+    return Comparison(f"px-register of {_LARGE} files, one by one", whole, "one after another", loop), [
         Row.of_times(f"{title}: one after another", loop),
         Row(f"{title}: px-register", spread(whole)),
         Row(f"{title}: one after another / px-register", f"{ratio:.1f}", "at least 6", ratio >= 6),

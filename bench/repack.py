@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import earlier, machine
 from bench.aside import set_aside
 from bench.measuring import Measurement, Usage, in_turns, run
-from bench.results import Row, Section, megabytes
+from bench.results import Comparison, Row, Section, megabytes
 from bench.sizes import sized
 from demo.studies import Study
 from pypx.actions.repack.reading import USUAL_JOBS
@@ -30,10 +30,6 @@ _TIMES = 10
 _MEMORY = 150e6
 
 
-#: It is slow, and its spread is small beside the ratio.
-_EARLIER_RUNS = 3
-
-
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
     """Measure all of it.
 
@@ -42,13 +38,16 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
     scratch : pathlib.Path
         An empty directory.
     runs : int
-        Of each contender; of the earlier release, three at most.
+        Of each contender.
     command : str
         That was typed, for the results.
     """
     case = _Case(scratch, _write_files(scratch / "source"))
-    rows = [*_copying_rows(case, runs), *_earlier_rows(case, min(runs, _EARLIER_RUNS)), *_memory_rows(case)]
-    return Section("repack", command, machine.described(), _about(runs), rows)
+    compared, loop_rows = _against_loop(case, runs)
+    before, earlier_rows = _against_earlier(case, runs)
+    rows = [*loop_rows, *earlier_rows, *_memory_rows(case)]
+    comparisons = (replace(compared, earlier=before),)
+    return Section("repack", command, machine.described(), _about(runs), rows, comparisons)
 
 
 def _about(runs: int) -> str:
@@ -59,9 +58,8 @@ def _about(runs: int) -> str:
         " down."
         f" px-repack has {USUAL_JOBS} processes for so many files unless ``--jobs`` says otherwise. *Release"
         " 3.12.6* is ``pypx==3.12.6`` with ``pydicom<3`` from the package index, called once for the whole"
-        f" directory (``--parseAllFilesWithSubStr .dcm -v 0``). {runs} runs each"
-        f" ({min(runs, _EARLIER_RUNS)} of 3.12.6), in turns, each into a new tree; load of the machine at the"
-        f" end: {machine.load()}."
+        f" directory (``--parseAllFilesWithSubStr .dcm -v 0``). {runs} runs each, in turns, each into a new"
+        f" tree; load of the machine at the end: {machine.load()}."
     )
 
 
@@ -128,7 +126,7 @@ class _Case:
         return usage
 
 
-def _copying_rows(case: _Case, runs: int) -> list[Row]:
+def _against_loop(case: _Case, runs: int) -> tuple[Comparison, list[Row]]:
     contenders: dict[str, Callable[[], Usage]] = {
         "loop": lambda: case.loop(USUAL_JOBS),
         "loop alone": lambda: case.loop(1),
@@ -139,7 +137,7 @@ def _copying_rows(case: _Case, runs: int) -> list[Row]:
     measured = in_turns(contenders, runs)
     whole, loop = measured["px-repack"], measured["loop"]
     ratio = whole.seconds / loop.seconds
-    return [
+    return Comparison(f"px-repack, {_FILES:,} files", whole, "a loop that copies", loop), [
         _row(f"loop, {USUAL_JOBS} processes", loop),
         _row("px-repack", whole),
         Row("px-repack / loop", f"{ratio:.2f}", "at most 1.5", ratio <= 1.5),
@@ -149,14 +147,14 @@ def _copying_rows(case: _Case, runs: int) -> list[Row]:
     ]
 
 
-def _earlier_rows(case: _Case, runs: int) -> list[Row]:
+def _against_earlier(case: _Case, runs: int) -> tuple[Measurement | None, list[Row]]:
     try:
         px_repack = earlier.scripts() / "px-repack"
     except earlier.NotInstallable as error:
-        return [Row(earlier.NAME, f"cannot be installed here: {error}", "at least 4 times", False)]
+        return None, [Row(earlier.NAME, f"cannot be installed here: {error}", "at least 4 times", False)]
     measured = in_turns({"px-repack": case.px_repack, "earlier": lambda: case.earlier(px_repack)}, runs)
     ratio = measured["earlier"].seconds / measured["px-repack"].seconds
-    return [
+    return measured["earlier"], [
         _row(earlier.NAME, measured["earlier"]),
         _row("px-repack, in turns with it", measured["px-repack"]),
         Row("files per second, px-repack / 3.12.6", f"{ratio:.1f}", "at least 4", ratio >= 4),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import earlier, machine
 from bench.measuring import Measurement, Usage, in_turns, run
-from bench.results import Row, Section, megabytes, spread
+from bench.results import Comparison, Row, Section, megabytes, spread
 from bench.sizes import sized
 from pypx.actions.found import Found, FoundSeries, FoundStudy, to_json
 
@@ -49,7 +49,23 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
     except earlier.NotInstallable as error:
         sys.stderr.write(f"{earlier.NAME} cannot be installed: {error}\n")
     measured = in_turns(contenders, runs)
-    return Section("report", command, machine.described(), _about(runs), _rows(measured))
+    comparisons = (
+        Comparison(
+            f"px-report of {_STUDIES} studies, tabular",
+            measured["tabular"],
+            "json.load",
+            measured["json.load"],
+            measured.get("earlier"),
+        ),
+        Comparison(
+            "px-find --help",
+            measured["px-find --help"],
+            "python -c pass",
+            measured["python -c pass"],
+            measured.get("earlier help"),
+        ),
+    )
+    return Section("report", command, machine.described(), _about(runs), _rows(measured), comparisons)
 
 
 def _about(runs: int) -> str:

@@ -17,6 +17,9 @@ _SECTION = re.compile(r"^(?=[^\n]+\n-{2,}$)", re.MULTILINE)
 
 _WIDTH = 110
 
+#: The section with a line of each benchmark.
+ALL = "all"
+
 _TITLE = """\
 Benchmarks
 ==========
@@ -55,6 +58,48 @@ def megabytes(size: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """One line of the table of all benchmarks.
+
+    Parameters
+    ----------
+    work : str
+    ours : Measurement
+    program : str
+        The bare program that does the same work, or as much of it as it can; "" where there is none.
+    bare : Measurement or None
+    earlier : Measurement or None
+        Of release 3.12.6, where it can do the work at all.
+    """
+
+    work: str
+    ours: Measurement
+    program: str = ""
+    bare: Measurement | None = None
+    earlier: Measurement | None = None
+
+    def cells(self) -> tuple[str, ...]:
+        return (
+            *(self.work, _duration(self.ours), self.program),
+            *(_duration(self.bare), self._ratio(self.bare)),
+            *(_duration(self.earlier), self._ratio(self.earlier)),
+        )
+
+    def _ratio(self, other: Measurement | None) -> str:
+        return f"{self.ours.seconds / other.seconds:.2g}" if other else ""
+
+
+def _duration(measured: Measurement | None) -> str:
+    """The median, and how far from it half of what lies between the fastest and the slowest is."""
+    if measured is None:
+        return ""
+    half = (measured.slowest - measured.fastest) / 2
+    if measured.seconds < 0.01:
+        return f"{measured.seconds * 1000:.2f} ms ± {half * 1000:.2f}"
+    return f"{measured.seconds:.2f} s ± {half:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """What one benchmark has to say.
 
@@ -68,6 +113,8 @@ class Section:
     about : str
         What was measured, on what data.
     rows : sequence of Row
+    comparisons : sequence of Comparison
+        Its lines in the table of all benchmarks.
     """
 
     name: str
@@ -75,6 +122,7 @@ class Section:
     machine: str
     about: str
     rows: Sequence[Row]
+    comparisons: Sequence[Comparison] = ()
 
     def without_targets(self) -> Section:
         """The same, of work too little for its times to mean anything."""
@@ -90,6 +138,23 @@ class Section:
     def met(self) -> bool:
         """Whether every target is met."""
         return all(row.met is not False for row in self.rows)
+
+
+_COLUMNS = ("Work", "pypx", "Bare program", "Takes", "Ratio", "Release 3.12.6", "Ratio")
+
+_ABOUT_ALL = (
+    "Medians, and half of the way from the fastest run to the slowest. *Ratio* is what pypx takes of what the"
+    " other takes, start-up included wherever the sections below do not say otherwise: under 1, pypx is the"
+    " faster one. Release 3.12.6 stands where it does the work at all: its px-push, px-register and px-status"
+    " end with an error on what these benchmarks ask, and its px-find asks the PACS for each study anew."
+)
+
+
+def of_all(sections: Sequence[Section], command: str, machine: str) -> str:
+    """The table of all benchmarks that were run in one go, as the text of a section."""
+    lines = [comparison.cells() for section in sections for comparison in section.comparisons]
+    told = [_filled(_ABOUT_ALL), _filled(f"``{command}`` on: {machine}")]
+    return "\n\n".join((f"{ALL}\n{'-' * len(ALL)}", *told, _table(_COLUMNS, lines)))
 
 
 def _filled(text: str) -> str:
@@ -110,9 +175,14 @@ def _aligned(lines: Iterable[Sequence[str]], widths: Sequence[int]) -> Iterable[
         yield " ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def write(section: Section, file: Path = RESULTS) -> None:
-    """Put a section into the file: in the place of the one of the same name, else at the end."""
+def write(text: str, file: Path = RESULTS) -> None:
+    """Put a section's text into the file: in the place of the one of the same name, else at the end.
+
+    That of all benchmarks is the first one.
+    """
     title, *sections = _SECTION.split(file.read_text() if file.exists() else _TITLE)
-    texts = {text.split("\n", 1)[0]: text for text in sections}
-    texts[section.name] = section.text()
-    file.write_text("\n".join(text.rstrip("\n") + "\n" for text in (title, *texts.values())))
+    texts = {ALL: "", **{one.split("\n", 1)[0]: one for one in sections}}
+    texts[text.split("\n", 1)[0]] = text
+    if not texts[ALL]:
+        del texts[ALL]
+    file.write_text("\n".join(one.rstrip("\n") + "\n" for one in (title, *texts.values())))

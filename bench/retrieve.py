@@ -1,4 +1,4 @@
-"""px-move --get against bare getscu: 40 series from Orthanc, packed and catalogued."""
+"""px-move against bare getscu and movescu: 40 series from Orthanc, packed and catalogued."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench import machine
 from bench.aside import set_aside
 from bench.measuring import ENVIRONMENT, Usage, in_turns, run
-from bench.results import Row, Section, megabytes
+from bench.receivers import storescp
+from bench.results import Comparison, Row, Section, megabytes
 from bench.sizes import sized
 from demo.studies import Study
 from pypx.dcmtk.binaries import Binaries
@@ -39,7 +40,7 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
     command : str
         That was typed, for the results.
     """
-    rows: list[Row] = []
+    sections: list[tuple[Comparison, list[Row]]] = []
     for size, instances, most in _CASES:
         home = scratch / f"orthanc-{size}"
         home.mkdir()
@@ -47,18 +48,22 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
             study = _study(size, instances)
             server.store(study.write(scratch / "sent"))
             set_aside(scratch / "sent")
-            rows += _Case(server, study, scratch).rows(f"{instances} of {size} x {size}", runs, most)
+            case = _Case(server, study, scratch)
+            title = f"{instances} of {size} x {size}"
+            sections += [case.get(title, runs, most), case.move(title, runs)]
         set_aside(home)
-    return Section("retrieve", command, machine.described(), _about(runs), rows)
+    rows = [row for _, rows in sections for row in rows]
+    comparisons = [compared for compared, _ in sections]
+    return Section("retrieve", command, machine.described(), _about(runs), rows, comparisons)
 
 
 def _about(runs: int) -> str:
     return (
-        f"C-GET of {_SERIES} series from Orthanc, {_JOBS} associations at once. *getscu* is bare: one run a"
-        " series, as release 3.6.7 cannot take several requests. *px-move* is given the JSON of px-find, and"
-        " is taken without its start-up, which is what it takes when all is here already. Both until the last"
-        f" image is on disk, that of px-move in data/ and the catalogue. {runs} runs each, in turns; load of"
-        f" the machine at the end: {machine.load()}."
+        f"{_SERIES} series from Orthanc, {_JOBS} associations at once. *getscu* and *movescu* are bare: one"
+        " run a series, as release 3.6.7 cannot take several requests; what movescu asks for goes to a bare"
+        " storescp. *px-move* is given the JSON of px-find; without its start-up means: without what it takes"
+        " when all is here already. Both until the last image is on disk, that of px-move in data/ and the"
+        f" catalogue. {runs} runs each, in turns; load of the machine at the end: {machine.load()}."
     )
 
 
@@ -77,26 +82,20 @@ class _Case:
     study: Study
     scratch: Path
 
-    def rows(self, title: str, runs: int, most: float) -> list[Row]:
-        found = self.scratch / "found.json"
-        find = [
-            str(_SCRIPTS / "px-find"),
-            *self.server.node.options,
-            "--StudyInstanceUID",
-            str(self.study.uid),
-        ]
-        run(find, stdout=found)
+    def get(self, title: str, runs: int, most: float) -> tuple[Comparison, list[Row]]:
+        """By C-GET."""
+        found = self._found()
         measured = in_turns(
             {
-                "getscu": self._bare,
-                "px-move": lambda: self._px_move(found),
-                "start-up": lambda: self._px_move(found, again=True),
+                "getscu": lambda: self._bare(self._getscu),
+                "px-move": lambda: self._px_move(found, "--get"),
+                "start-up": lambda: self._px_move(found, "--get", again=True),
             },
             runs,
         )
         whole, start, bare = measured["px-move"], measured["start-up"], measured["getscu"]
         ratio = (whole.seconds - start.seconds) / bare.seconds
-        return [
+        return Comparison(f"px-move --get, {title}", whole, "getscu", bare), [
             Row.of_times(f"{title}: getscu", bare),
             Row.of_times(f"{title}: px-move --get", whole),
             Row.of_times(f"{title}: px-move --get, all here already", start),
@@ -109,29 +108,57 @@ class _Case:
             Row(f"{title}: px-move, memory", megabytes(whole.memory)),
         ]
 
-    def _px_move(self, found: Path, again: bool = False) -> Usage:
+    def move(self, title: str, runs: int) -> tuple[Comparison, list[Row]]:
+        """By C-MOVE to a receiver here."""
+        found, port = self._found(), str(self.server.receive_port)
+        measured = in_turns(
+            {
+                "movescu": self._bare_move,
+                "px-move": lambda: self._px_move(found, "--receivePort", port),
+            },
+            runs,
+        )
+        whole, bare = measured["px-move"], measured["movescu"]
+        return Comparison(f"px-move --receivePort, {title}", whole, "movescu, storescp", bare), [
+            Row.of_times(f"{title}: movescu, storescp", bare),
+            Row.of_times(f"{title}: px-move --receivePort", whole),
+        ]
+
+    def _found(self) -> Path:
+        found = self.scratch / "found.json"
+        find = [str(_SCRIPTS / "px-find"), *self.server.node.options]
+        run([*find, "--StudyInstanceUID", str(self.study.uid)], stdout=found)
+        return found
+
+    def _px_move(self, found: Path, *way: str, again: bool = False) -> Usage:
         basemount = self.scratch / "basemount"
         answer = self.scratch / "moved.json"
         if not again:
             set_aside(basemount)
-        move = [str(_SCRIPTS / "px-move"), "--get", "--jobs", str(_JOBS), "--db", str(basemount / "log")]
+        move = [str(_SCRIPTS / "px-move"), *way, "--jobs", str(_JOBS), "--db", str(basemount / "log")]
         usage = run(move, stdin=found, stdout=answer)
         received = json.loads(answer.read_text())["summary"]["received"]
         assert received == (0 if again else self.study.instances)
         return usage
 
-    def _bare(self) -> Usage:
-        """getscu for one series after another, so many at a time."""
+    def _bare_move(self) -> Usage:
         target = self.scratch / "bare"
-        target.mkdir()
+        set_aside(target)
+        with storescp(target, self.server.receive_port):
+            return self._bare(self._movescu)
+
+    def _bare(self, command: Callable[[str, Path], Sequence[str]]) -> Usage:
+        """A program for one series after another, so many at a time."""
+        target = self.scratch / "bare"
+        target.mkdir(exist_ok=True)
         series = [one.uid for one in self.study.all_series]
         begun = time.perf_counter()
         running: list[subprocess.Popen[bytes]] = []
         while series or running:
             while series and len(running) < _JOBS:
-                running.append(subprocess.Popen(self._getscu(series.pop(0), target), env=ENVIRONMENT))
+                running.append(subprocess.Popen(command(series.pop(0), target), env=ENVIRONMENT))
             running[0].wait()
-            assert not [one for one in running if one.poll()], "getscu failed"
+            assert not [one for one in running if one.poll()], "a retrieve failed"
             running = [one for one in running if one.poll() is None]
         seconds = time.perf_counter() - begun
         assert len(list(target.iterdir())) == self.study.instances
@@ -139,9 +166,15 @@ class _Case:
         return Usage(seconds, 0)
 
     def _getscu(self, series_uid: str, target: Path) -> Sequence[str]:
+        return (Binaries().path("getscu"), "+B", "-od", str(target), *self._asked(series_uid))
+
+    def _movescu(self, series_uid: str, _target: Path) -> Sequence[str]:
+        return (Binaries().path("movescu"), "-aem", self.server.aet, *self._asked(series_uid))
+
+    def _asked(self, series_uid: str) -> Sequence[str]:
         node = self.server.node
         return (
-            *(Binaries().path("getscu"), "-S", "+B", "-aet", node.aet, "-aec", node.aec, "-od", str(target)),
+            *("-S", "-aet", node.aet, "-aec", node.aec),
             *("-k", "QueryRetrieveLevel=SERIES", "-k", f"StudyInstanceUID={self.study.uid}"),
             *("-k", f"SeriesInstanceUID={series_uid}", node.host, str(node.port)),
         )

@@ -13,7 +13,7 @@ import catalogues
 from bench import machine
 from bench.large_catalogue import LargeCatalogue
 from bench.measuring import Measurement, Usage, in_turns, run
-from bench.results import Row, Section, megabytes, spread
+from bench.results import Comparison, Row, Section, megabytes, spread
 from bench.sizes import sized
 from servers.postgresql import Postgresql
 
@@ -38,12 +38,14 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
         That was typed, for the results.
     """
     bare = in_turns({"python": lambda: run([sys.executable, "-c", "pass"])}, runs)["python"]
-    rows = [Row.of_times("python -c pass", bare), *_rows(_Case("SQLite", scratch / "sqlite"), bare, runs)]
+    of_sqlite, sqlite_rows = _measured(_Case("SQLite", scratch / "sqlite"), bare, runs)
     with Postgresql() as server:
         basemount = scratch / "postgresql"
         catalogues.use(basemount, server.url(server.fresh_database()))
-        rows += _rows(_Case("PostgreSQL", basemount), bare, runs)
-    return Section("status", command, machine.described(), _about(runs), rows)
+        of_postgresql, postgresql_rows = _measured(_Case("PostgreSQL", basemount), bare, runs)
+    rows = [Row.of_times("python -c pass", bare), *sqlite_rows, *postgresql_rows]
+    comparisons = (of_sqlite, of_postgresql)
+    return Section("status", command, machine.described(), _about(runs), rows, comparisons)
 
 
 def _about(runs: int) -> str:
@@ -101,14 +103,15 @@ class _Case:
         return run(argv)
 
 
-def _rows(case: _Case, bare: Measurement, runs: int) -> list[Row]:
+def _measured(case: _Case, bare: Measurement, runs: int) -> tuple[Comparison, list[Row]]:
     measured = case.measure(runs)
     status, wildcard, everything = (measured[name] for name in ("status", "wildcard", "everything"))
     more = status.seconds - bare.seconds
     memory = max(status.memory, wildcard.memory)
     # The target is for the database that needs no server, nor a driver to load.
     target = ("under 0.3 s", more < 0.3) if case.title == "SQLite" else ("", None)
-    return [
+    work = f"px-status of one series in {_LARGE.instances:,} instances, {case.title}"
+    return Comparison(work, status, "python -c pass", bare), [
         Row.of_times(f"{case.title}: px-status of one series", status),
         Row(f"{case.title}: px-status - python -c pass", f"{more:.3f} s", *target),
         Row(

@@ -149,7 +149,10 @@ def run(tool: Tool, arguments: Sequence[str] | None = None) -> NoReturn:
     auditing.act_as(tool.name or "pypx")
     signal.signal(signal.SIGTERM, _interrupt)
     gc.set_threshold(_COLLECTION_THRESHOLD)
-    sys.exit(_status(tool, tool.name or "pypx", arguments))
+    status = _status(tool, tool.name or "pypx", arguments)
+    # Python would look for cycles once more, among all that goes with the process anyway.
+    gc.freeze()
+    sys.exit(status)
 
 
 def _status(tool: Tool, name: str, arguments: Sequence[str] | None) -> int:

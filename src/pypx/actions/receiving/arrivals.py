@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 from inotify_simple import INotify, flags
 
+from pypx.actions.receiving.bell import Bell
 from pypx.basemount.incoming import IncomingDirectory
 from pypx.errors import BasemountUnusable
 
@@ -47,12 +49,18 @@ class Arrivals:
     def close(self) -> None:
         self._inotify.close()
 
-    def wait(self, seconds: float) -> list[Path]:
-        """The files that were closed since the last call; waits so long for the first.
+    def wait(self, seconds: float, bell: Bell | None = None) -> list[Path]:
+        """The files that were closed since the last call; waits so long for the first, or for the bell.
 
         ``missed`` is set when there were more than the kernel keeps in mind.
         """
         names: dict[str, None] = {}
+        if seconds and bell:
+            poll = select.poll()
+            for each in (self._inotify, bell):
+                poll.register(each, select.POLLIN)
+            poll.poll(round(seconds * 1000))
+            seconds = 0.0
         for event in self._inotify.read(timeout=round(seconds * 1000)):
             # The lock that makes the directory ours is a file in it, which others open to try it.
             if event.mask & flags.CLOSE_WRITE and not event.name.startswith("."):

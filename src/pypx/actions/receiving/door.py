@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from pypx.actions.receiving.admission import plain_address
+from pypx.actions.receiving.bell import Bell
 from pypx.dicom.association import ASSOCIATE_RQ, REQUEST_HEAD
 from pypx.errors import PortInUse
 
@@ -63,12 +64,19 @@ class Door:
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._selector.register(self._socket, selectors.EVENT_READ, self._accept)
+        self._bell = Bell()
+        self._selector.register(self._bell, selectors.EVENT_READ, _nobody)
         self._waiting: dict[socket.socket, Visitor] = {}
+
+    def ring(self) -> None:
+        """Have :meth:`visitors` wait no more; for another thread than the one that waits."""
+        self._bell.ring()
 
     def close(self) -> None:
         """Listen no more, and send those away who wait."""
         self._selector.close()
+        self._bell.close()
         self._socket.close()
         for connection in self._waiting:
             connection.close()
@@ -78,8 +86,8 @@ class Door:
         """Those who have said what they want, or had their time; waits so long for the first."""
         ready: list[Visitor] = []
         for key, _ in self._selector.select(seconds):
-            if key.data is None:
-                self._accept()
+            if not isinstance(key.data, Visitor):
+                key.data()
             elif self._has_spoken(key.data):
                 ready.append(key.data)
         now = time.monotonic()
@@ -124,6 +132,10 @@ class Door:
         del self._waiting[visitor.connection]
         visitor.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         visitor.connection.setblocking(True)
+
+
+def _nobody() -> None:
+    """Nothing to accept: it was the bell."""
 
 
 def _listen(port: int) -> socket.socket:

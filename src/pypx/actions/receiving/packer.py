@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pypx.actions.receiving.arrivals import Arrivals
+from pypx.actions.receiving.bell import Bell
 from pypx.actions.repack import RepackResult, Source, pack, resume
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
@@ -73,6 +74,7 @@ class Packer:
         self._set_aside: set[Path] = set()
         self._waiting: dict[Path, None] = {}
         self._draining = threading.Event()
+        self._bell = Bell()
         self._thread = threading.Thread(target=self._work, name="packer", daemon=True)
         self._thread.start()
 
@@ -94,6 +96,7 @@ class Packer:
     def drain(self) -> None:
         """Pack all that has arrived, and end. Nobody may write any more."""
         self._draining.set()
+        self._bell.ring()
         self._thread.join()
 
     def _work(self) -> None:
@@ -103,6 +106,7 @@ class Packer:
             logger.debug("internal error", exc_info=True)
             self.failure = InternalError(f"{type(error).__name__}: {error}")
         finally:
+            self._bell.close()
             self._arrivals.close()
             self._incoming.release()
 
@@ -124,7 +128,7 @@ class Packer:
 
     def _hear(self, seconds: float) -> None:
         """Wait for a file, and then a little for those that come right behind it."""
-        heard = self._arrivals.wait(0.0 if self._waiting else seconds)
+        heard = self._arrivals.wait(0.0 if self._waiting else seconds, self._bell)
         until = time.monotonic() + GATHERING
         while heard and len(self._waiting) + len(heard) < LARGEST_BATCH and time.monotonic() < until:
             time.sleep(GATHERING / 5)

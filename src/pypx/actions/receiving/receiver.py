@@ -174,6 +174,7 @@ class Receiver:
             Asked again and again; True ends them at once.
         """
         self._closing.set()
+        self._door.ring()
         self._threads[0].join()
         if self._tls:
             self._tls.close()

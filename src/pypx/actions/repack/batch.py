@@ -87,6 +87,7 @@ class Batches:
         data: Placer,
         quarantine: Placer,
     ) -> None:
+        self._data = basemount.data
         self._catalogue = catalogue
         self._takes = source is Source.TAKE
         self._missing = missing
@@ -145,7 +146,7 @@ class Batches:
             return self._refuse(reading)
         stays = not self._takes or self._is_ours(reading.path)
         shelved = self._shelf.put(candidate, keep=stays)
-        logger.debug("%s is held as %s", reading.path, shelved.path)
+        logger.debug("%s is held as %s/%s", reading.path, self._data, shelved.path)
         size = candidate.header.size if shelved.fate is not Fate.DUPLICATE else 0
         outcome = Outcome(reading.path, shelved.fate, _series(candidate.values), size)
         return _Settled(reading, outcome, shelved)

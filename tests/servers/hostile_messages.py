@@ -88,6 +88,8 @@ class Store:
         The data set, in the transfer syntax of the context.
     changed, lacks, largest
         As of :class:`Response`.
+    pause : float
+        Seconds before each PDU.
     """
 
     sop_class: bytes
@@ -96,6 +98,7 @@ class Store:
     changed: Mapping[int, CommandValue] = field(default_factory=dict)
     lacks: tuple[int, ...] = ()
     largest: int = 16000
+    pause: float = 0.0
 
     @classmethod
     def of(cls, instance: Dataset) -> Store:

@@ -63,7 +63,7 @@ class Sender:
         self._ending = threading.Event()
         self.counter = counter or Counter()
         made = socket.create_connection((HOST, port), 10.0)
-        made.settimeout(30.0)
+        made.settimeout(10.0)
         self.connection = Connection(made, self.counter, fault, self._ending)
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ class Sender:
         """
         self._messages += 1
         context = self._numbers.get(image.sop_class, 1)
-        self.connection.send(*image.pdus(context, self._messages))
+        self.connection.send(*image.pdus(context, self._messages), pause=image.pause)
         return self.connection.read_command().number(pdus.STATUS)
 
     def release(self) -> None:
@@ -216,7 +216,7 @@ class HostileProvider:
         """What sends an image: over the same association, or over another to who receives."""
 
         def store(image: Store) -> None:
-            connection.send(*image.pdus(request.number_of(image.sop_class), 1))
+            connection.send(*image.pdus(request.number_of(image.sop_class), 1), pause=image.pause)
             connection.read_command()
 
         if kind != pdus.C_MOVE:

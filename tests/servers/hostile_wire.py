@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from servers.hostile_pdus import DATA_SET_TYPE, NO_DATA_SET, Command, Pdu, command_of, fragments_of, pdu
@@ -77,29 +77,21 @@ class Connection:
         self._reader.close()
         self._socket.close()
 
-    def send(self, *pdus: bytes) -> None:
-        """Send PDUs, one of them perhaps not as it should be.
+    def send(self, *pdus: bytes, pause: float = 0.0) -> None:
+        """Send PDUs, with a pause before each, one of them perhaps not as it should be.
 
         Raises
         ------
         Gone
         """
         for one in pdus:
+            if pause and self._ending.wait(pause):
+                raise Gone
             is_at_fault = self._counter.next() == (self._fault.at if self._fault else -1)
             if is_at_fault and self._fault:
                 self._misbehave(self._fault.misdeed, one)
             else:
                 self._write(one)
-
-    def send_all(self, pdus: Iterable[bytes]) -> None:
-        """Send very many, without counting them.
-
-        Raises
-        ------
-        Gone
-        """
-        for one in pdus:
-            self._write(one)
 
     def read_pdu(self) -> tuple[int, bytes]:
         """The type and the body of the next PDU.

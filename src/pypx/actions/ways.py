@@ -44,6 +44,9 @@ _GENERAL = (AssociationRejected, ConnectionRefused, HostUnknown, ServiceNotOffer
 #: Seconds between two looks at how much a running transfer has brought.
 _SIZE_INTERVAL = 0.5
 
+#: Bytes a second; a PACS that sends less does not mean to come to an end.
+_LEAST_RATE = 100
+
 #: Called with a request, and how many images and bytes are new, from any thread.
 Arrived: TypeAlias = Callable[[Request, int, int], None]
 
@@ -214,8 +217,12 @@ class Get(Way):
             self.was_there = True
             arrived(request, 1, look() if time.monotonic() >= next_look else 0)
 
+        growth = _Growth(path, _LEAST_RATE * self._caller.timeout)
         answer = self._run(
-            request, lambda: getscu.get(self._caller, request.query, path, stored, (lock,), preference)
+            request,
+            lambda: getscu.get(
+                self._caller, request.query, path, stored, (lock,), preference, growth.has_stopped
+            ),
         )
         arrived(request, 0, look())
         return answer, incoming
@@ -236,6 +243,26 @@ class Get(Way):
             "The PACS may have the images in a form that C-GET does not bring: try --receivePort, or ask the"
             " PACS administrator what its log says of this moment."
         )
+
+
+class _Growth:
+    """Whether something still arrives in a directory.
+
+    Parameters
+    ----------
+    directory : pathlib.Path
+    least : float
+        Bytes that must have come since it was asked before.
+    """
+
+    def __init__(self, directory: Path, least: float) -> None:
+        self._directory = directory
+        self._least = least
+        self._known = 0
+
+    def has_stopped(self) -> bool:
+        before, self._known = self._known, _size_of(self._directory)
+        return self._known - before < self._least
 
 
 def _size_of(directory: Path) -> int:

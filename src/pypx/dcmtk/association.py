@@ -111,6 +111,9 @@ def failure(node: Node, ended: Ended) -> PypxError | None:
         return ServiceNotOffered(f"{node} accepts associations, but not this kind of request")
     if ended.silent or "timeout" in text.lower() or "timed out" in text.lower():
         return PeerTimeout(f"{node} did not answer in time")
+    if "PDU too large" in text:
+        # getscu says it without a number.
+        return AnswerUnreadable(f"{node} sent what is no DICOM message (a PDU that is too large)")
     if node.tls is None and _CLOSED_AT_ONCE.search(text):
         return ConnectionLost(
             f"{node} closed the connection before the work was done",

@@ -129,6 +129,7 @@ def get(
     on_stored: Callable[[], None],
     keep_open: Sequence[int] = (),
     preference: str = "",
+    hangs: Callable[[], bool] = lambda: True,
 ) -> Retrieval:
     """Retrieve what one query names into a directory.
 
@@ -146,6 +147,9 @@ def get(
         File descriptors that getscu holds for as long as it may write.
     preference : str
         One of PREFERENCES.
+    hangs : callable
+        Asked when nothing was stored, nor said, for the caller's time-out: one image may take longer, and
+        whoever sees the directory grow knows better.
 
     Raises
     ------
@@ -162,6 +166,7 @@ def get(
             ),
             reader.take,
             keep_open,
+            hangs=hangs,
             writes_below=directory if confined else None,
         )
     transfer = reader.transfer()

@@ -11,6 +11,7 @@ from pypx.dcmtk.binaries import Binaries
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.process import Processes
 from pypx.dicom.node import Node
+from pypx.errors import AssociationRejected, PypxError
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,23 @@ def echo(node: Node, timeout: float, binaries: Binaries | None = None) -> Echo:
     if error := echoscu.failure(node, ended):
         raise error
     return Echo(node, time.monotonic() - begun)
+
+
+def explained(error: PypxError, caller: Caller) -> PypxError:
+    """Why an association was rejected: getscu and dcmsend do not say that, echoscu does.
+
+    Parameters
+    ----------
+    error : PypxError
+        What they told; any other than a rejection is given back as it is.
+    caller : Caller
+        Whose association it was.
+    """
+    if type(error) is AssociationRejected:
+        try:
+            echo(caller.node, caller.timeout, caller.binaries)
+        except AssociationRejected as told:
+            return told
+        except PypxError:
+            pass  # the first answer stands
+    return error

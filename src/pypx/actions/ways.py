@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeAlias
 
-from pypx.actions.echo import echo
+from pypx.actions.echo import explained
 from pypx.actions.parallel import side_by_side
 from pypx.actions.plan import Request
 from pypx.actions.repack import RepackResult, Source, pack
@@ -157,20 +157,9 @@ class Way(ABC):
             self.was_there = True
         if isinstance(retrieval.error, _GENERAL):
             with self._lock:
-                self._given_up = self._given_up or self._explained(retrieval.error)
+                self._given_up = self._given_up or explained(retrieval.error, self._caller)
             retrieval = Retrieval(retrieval.transfer, self._given_up)
         return Answer(request, retrieval)
-
-    def _explained(self, error: PypxError) -> PypxError:
-        """getscu does not say why an association was rejected; echoscu does."""
-        if type(error) is AssociationRejected:
-            try:
-                echo(self._caller.node, self._caller.timeout, self._caller.binaries)
-            except AssociationRejected as told:
-                return told
-            except PypxError:
-                pass  # the first answer stands
-        return error
 
 
 class Get(Way):

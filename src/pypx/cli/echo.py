@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.options import json_option, timeout_option
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.surroundings import SHELL, Surroundings
-from pypx.cli.types import Seconds
 
 if TYPE_CHECKING:
     from pypx.actions.echo import Echo
@@ -26,16 +26,8 @@ px-echo pacs.example.org:ORTHANC:4242 --json | jq .data.seconds
 @click.command("px-echo", cls=edge.Tool, examples=EXAMPLES)
 @pacs_options
 @binary_options("echoscu")
-@click.option(
-    "--timeout",
-    "timeout",
-    type=Seconds(),
-    default=15.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds to wait for each answer.",
-)
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@timeout_option("Seconds to wait for each answer.", default=15.0)
+@json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> None:
     """Ask a PACS whether it is there and takes the AE titles (C-ECHO)."""
     terminal.show_log("px-echo", verbosity)

@@ -11,12 +11,11 @@ import click
 from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited, node_named
 from pypx.cli.imports import import_pydicom
-from pypx.cli.options import basemount_of, catalogue_options
+from pypx.cli.options import basemount_of, catalogue_options, jobs_option, json_option, timeout_option
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.query import matching_of, query_options, returning_of
 from pypx.cli.surroundings import Surroundings
-from pypx.cli.types import Seconds
 from pypx.cli.verbs import Chain, ShowingProgress, ShowingReport, chain_of, then_options, told_with_verbs
 from pypx.errors import UsageError
 
@@ -44,29 +43,13 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
 @click.option(
     "--limit", "limit", type=click.IntRange(1, 1_000_000), metavar="N", help="Stop after so many studies."
 )
-@click.option(
-    "--jobs",
-    "jobs",
-    type=click.IntRange(1, 32),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Associations side by side for the series of many studies.",
-)
-@click.option(
-    "--timeout",
-    "timeout",
-    type=Seconds(),
-    default=120.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds without an answer after which the PACS is taken as hung.",
-)
+@jobs_option("Associations side by side for the series of many studies.", default=2, most=32)
+@timeout_option("Seconds without an answer after which the PACS is taken as hung.", default=120.0)
 @binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
 @catalogue_options
 @then_options
 @click.option("--move", "then", flag_value="retrieve", help="The same as --then retrieve.")
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Ask a PACS what it has: studies, and the series of each (C-FIND).
 

@@ -9,10 +9,16 @@ import click
 
 from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited, node_named
-from pypx.cli.options import catalogue_options, template_options
+from pypx.cli.options import (
+    catalogue_options,
+    jobs_option,
+    json_option,
+    retries_option,
+    template_options,
+    timeout_option,
+)
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.surroundings import SHELL, Surroundings
-from pypx.cli.types import Seconds
 from pypx.errors import NothingFound, UsageError
 from pypx.printable import printable
 
@@ -58,38 +64,14 @@ px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2
     metavar="AET",
     help="C-MOVE to this AE title: a px-listen on this BASEMOUNT, or any other node that the PACS knows.",
 )
-@click.option(
-    "--jobs",
-    "jobs",
-    type=click.IntRange(1, 32),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Associations side by side.",
-)
-@click.option(
-    "--retries",
-    "retries",
-    type=click.IntRange(0, 100),
-    default=5,
-    show_default=True,
-    metavar="N",
-    help="How often in a row what did not arrive is asked for again, when nothing new comes.",
-)
-@click.option(
-    "--timeout",
-    "timeout",
-    type=Seconds(),
-    default=60.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds without progress after which the PACS is taken as hung.",
-)
+@jobs_option("Associations side by side.", default=2, most=32)
+@retries_option("How often in a row what did not arrive is asked for again, when nothing new comes.")
+@timeout_option("Seconds without progress after which the PACS is taken as hung.", default=60.0)
 @click.option("--force", "force", is_flag=True, help="Ask for what is here already, too.")
 @catalogue_options
 @template_options
 @binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Bring a study, a series, or what px-find found into the BASEMOUNT.
 

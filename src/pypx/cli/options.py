@@ -1,4 +1,4 @@
-"""The options that several tools share (catalogue, files, templates), and what they make."""
+"""The options that several tools share (catalogue, files, templates, pace), and what they make."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pypx.cli.types import Seconds
 from pypx.discretion import hide_below
 
 if TYPE_CHECKING:
@@ -61,6 +62,50 @@ def former_options(*names: str, valued: bool = False) -> Callable[[_Command], _C
             for name in names
         ),
     )
+
+
+def jobs_option(text: str, *, default: int, most: int) -> _Decorator:
+    """``--jobs``, with what is done side by side in its help."""
+    return click.option(
+        "--jobs",
+        "jobs",
+        type=click.IntRange(1, most),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help=text,
+    )
+
+
+def retries_option(text: str) -> _Decorator:
+    """``--retries``."""
+    return click.option(
+        "--retries",
+        "retries",
+        type=click.IntRange(0, 100),
+        default=5,
+        show_default=True,
+        metavar="N",
+        help=text,
+    )
+
+
+def timeout_option(text: str, *, default: float) -> _Decorator:
+    """``--timeout``."""
+    return click.option(
+        "--timeout",
+        "timeout",
+        type=Seconds(),
+        default=default,
+        show_default=True,
+        metavar="S",
+        help=text,
+    )
+
+
+json_option: _Decorator = click.option(
+    "--json", "json", is_flag=True, help="Answer in JSON, at a terminal too."
+)
 
 
 def catalogue_options(command: _Command) -> _Command:

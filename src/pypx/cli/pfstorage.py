@@ -13,7 +13,7 @@ import click
 
 from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited
-from pypx.cli.options import basemount_of, catalogue_options, former_options
+from pypx.cli.options import basemount_of, catalogue_options, former_options, jobs_option, json_option
 from pypx.cli.storage import retry_options, storage_of, storage_options
 from pypx.discretion import without_patients
 from pypx.errors import UsageError
@@ -61,20 +61,12 @@ _RETURNED = ("name", "bytes", "hash", "last_modified")
 @click.option("--type", "type", type=click.Choice(["swift", "fs"]), help="Kind of storage.  [default: swift]")
 @storage_options
 @click.option("--yes", "yes", is_flag=True, help="Do remove, where a person is asked first.")
-@click.option(
-    "--jobs",
-    "jobs",
-    type=click.IntRange(1, 64),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Transfers side by side.",
-)
+@jobs_option("Transfers side by side.", default=8, most=64)
 @retry_options
 @catalogue_options
 @former_options("test")
 @former_options("upstream", "upstreamFile", valued=True)
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Look into an object storage, put files there and pull them back, by hand.
 

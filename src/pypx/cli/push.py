@@ -17,6 +17,8 @@ from pypx.cli.options import (
     data_options,
     files_of,
     files_options,
+    jobs_option,
+    json_option,
     storage_template_options,
     templates_of,
     told,
@@ -66,21 +68,13 @@ _PACS = ("pacs", "PACS", "aec", "serverIP", "serverPort")
     is_flag=True,
     help="Place each file by what it says itself, as is always done.",
 )
-@click.option(
-    "--jobs",
-    "jobs",
-    type=click.IntRange(1, 64),
-    default=8,
-    show_default=True,
-    metavar="N",
-    help="Uploads, or associations, side by side.",
-)
+@jobs_option("Uploads, or associations, side by side.", default=8, most=64)
 @retry_options
 @catalogue_options
 @data_options
 @storage_template_options
 @binary_options("dcmsend")
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Put series into storage (Swift, or a mounted filesystem), or send them to another PACS.
 

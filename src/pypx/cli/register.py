@@ -15,6 +15,8 @@ from pypx.cli.options import (
     files_of,
     files_options,
     former_options,
+    jobs_option,
+    json_option,
     storage_template_options,
     templates_of,
     uids_of,
@@ -79,20 +81,12 @@ _SOURCES = (
 @click.option("--StudyInstanceUID", "StudyInstanceUID", metavar="UID,…", help="All series of these studies.")
 @click.option("--SeriesInstanceUID", "SeriesInstanceUID", metavar="UID,…", help="These series.")
 @files_options
-@click.option(
-    "--jobs",
-    "jobs",
-    type=click.IntRange(1, 64),
-    default=12,
-    show_default=True,
-    metavar="N",
-    help="Requests side by side.",
-)
+@jobs_option("Requests side by side.", default=12, most=64)
 @retry_options
 @catalogue_options
 @storage_template_options
 @former_options("debug", "cleanup")
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Register with CUBE, the backend of ChRIS, what was pushed into its storage.
 

@@ -21,6 +21,7 @@ from pypx.cli.options import (
     files_of,
     files_options,
     former_options,
+    json_option,
     template_options,
     templates_of,
 )
@@ -64,7 +65,7 @@ px-repack --xcrdir /media/cdrom --recursive --json | jq .summary
     help="Processes that read files.  [default: 2 once there are many files, where there are 2 processors]",
 )
 @former_options("debug")
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Put DICOM files into the tree of images, under names a person can read, and tell the catalogue.
 

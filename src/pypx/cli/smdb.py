@@ -14,6 +14,7 @@ from pypx.cli.options import (
     data_options,
     files_options,
     former_options,
+    json_option,
 )
 from pypx.cli.query import query_options
 from pypx.cli.smdb_actions import ACTIONS, Asked, Outcome
@@ -62,7 +63,7 @@ def _meant(name: str) -> str:
 @files_options
 @catalogue_options
 @data_options
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@json_option
 @former_options("cleanup", "debug")
 def command(verbosity: int | None, json: bool, action: str | None, **options: Any) -> int:
     """Ask the catalogue, keep it right, and keep what is known of PACS, storage and CUBE.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
-from pypx.cli.options import basemount_of, catalogue_options, uids_of
+from pypx.cli.options import basemount_of, catalogue_options, json_option, uids_of
 from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.errors import UsageError
 
@@ -47,7 +47,7 @@ _ALWAYS_SHOWN = ("requested", "received", "packed")
 )
 @click.option("--watch", "watch", is_flag=True, help="Follow until all is here, or Ctrl-C.")
 @catalogue_options
-@click.option("--json", "json", is_flag=True, help="Answer in JSON, at a terminal too.")
+@json_option
 def command(verbosity: int | None, json: bool, watch: bool, **options: Any) -> int:
     """Tell how far series are: requested, received, packed, pushed, registered.
 

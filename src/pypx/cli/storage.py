@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pypx.cli.options import basemount_of
+from pypx.cli.options import basemount_of, retries_option, timeout_option
 from pypx.cli.secret import secret_of
-from pypx.cli.types import Seconds
 from pypx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,23 +58,9 @@ def retry_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--retries`` and ``--timeout``."""
     for option in reversed(
         (
-            click.option(
-                "--retries",
-                "retries",
-                type=click.IntRange(0, 100),
-                default=5,
-                show_default=True,
-                metavar="N",
-                help="How often what failed for a moment is tried again.",
-            ),
-            click.option(
-                "--timeout",
-                "timeout",
-                type=Seconds(),
-                default=60.0,
-                show_default=True,
-                metavar="S",
-                help="Seconds without progress after which the other side is taken as hung.",
+            retries_option("How often what failed for a moment is tried again."),
+            timeout_option(
+                "Seconds without progress after which the other side is taken as hung.", default=60.0
             ),
         )
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pypx.dicom.node import Node
@@ -63,6 +64,11 @@ class Transfer:
     failed: int | None = None
     warning: int | None = None
     remaining: int | None = None
+
+    @classmethod
+    def of_counts(cls, status: Status, counts: Mapping[str, int]) -> Transfer:
+        """With numbers by the names that DCMTK gives them: Completed, Failed, Warning, Remaining."""
+        return cls(status, *(counts.get(name) for name in ("Completed", "Failed", "Warning", "Remaining")))
 
     @property
     def all_sent(self) -> bool:

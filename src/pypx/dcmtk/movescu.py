@@ -88,13 +88,7 @@ class Reader:
         """What the final response said."""
         if self._in_response or self._status is None or self._status.is_pending:
             return Transfer()
-        return Transfer(
-            self._status,
-            completed=self._counts.get("Completed"),
-            failed=self._counts.get("Failed"),
-            warning=self._counts.get("Warning"),
-            remaining=self._counts.get("Remaining"),
-        )
+        return Transfer.of_counts(self._status, self._counts)
 
 
 def move(

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 
-from pypx.actions.echo import echo
+from pypx.actions.echo import explained
 from pypx.actions.parallel import side_by_side
 from pypx.actions.progress import Progress, Step
 from pypx.actions.push.result import FileState, FileVerdict, SeriesVerdict
@@ -124,20 +124,9 @@ class Sender:
         sending = dcmsend.send(self._caller, paths, self._count, decompress=batch.decompress)
         if isinstance(sending.error, _GENERAL):
             with self._counting:
-                self._given_up = self._given_up or self._explained(sending.error)
+                self._given_up = self._given_up or explained(sending.error, self._caller)
             sending = replace(sending, error=self._given_up)
         return batch, sending
-
-    def _explained(self, error: PypxError) -> PypxError:
-        """dcmsend does not say why an association was rejected; echoscu does."""
-        if type(error) is AssociationRejected:
-            try:
-                echo(self._caller.node, self._caller.timeout, self._caller.binaries)
-            except AssociationRejected as told:
-                return told
-            except PypxError:
-                pass  # the first answer stands
-        return error
 
     def _count(self) -> None:
         with self._counting:

@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from pypx.actions.receiving.arrivals import Arrivals
 from pypx.actions.receiving.bell import Bell
 from pypx.actions.repack import RepackResult, Source, pack, resume
+from pypx.actions.repack.reading import BATCH_FILES
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
@@ -20,9 +22,10 @@ from pypx.errors import BasemountUnusable, InternalError, PypxError
 
 logger = logging.getLogger(__name__)
 
-#: Files in one batch, and seconds for which the first of a batch waits for others.
-LARGEST_BATCH = 500
+#: Seconds for which the first file of a batch waits for others, unless as many are there as are written down
+#: in one transaction; and how often it is looked.
 GATHERING = 0.05
+_LOOKS = 10
 
 #: Seconds between two looks for files of which nothing was heard.
 SWEEP_INTERVAL = 60.0
@@ -130,8 +133,8 @@ class Packer:
         """Wait for a file, and then a little for those that come right behind it."""
         heard = self._arrivals.wait(0.0 if self._waiting else seconds, self._bell)
         until = time.monotonic() + GATHERING
-        while heard and len(self._waiting) + len(heard) < LARGEST_BATCH and time.monotonic() < until:
-            time.sleep(GATHERING / 5)
+        while heard and len(self._waiting) + len(heard) < BATCH_FILES and time.monotonic() < until:
+            time.sleep(GATHERING / _LOOKS)
             heard += self._arrivals.wait(0.0)
         self._waiting.update(dict.fromkeys(heard))
 
@@ -140,7 +143,7 @@ class Packer:
 
     def _pack_waiting(self) -> None:
         while self._waiting:
-            batch = list(self._waiting)[:LARGEST_BATCH]
+            batch = list(islice(self._waiting, BATCH_FILES))
             if not self._try(lambda batch=batch: self._pack(batch)):  # type: ignore[misc]
                 return
             for path in batch:

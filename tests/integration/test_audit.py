@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import earlier_tables
 import pypx
 from datasets import plain_study
 from demo.cube_rules import Interface
@@ -118,6 +119,36 @@ def test_files_keys_and_exports(basemount: Path, files: list[Path], tmp_path: Pa
     assert delete["to"].endswith(": SERVICES/PACS/BCH/…")
     assert delete["counts"] == {"objects": 1}
     for value in ("opensesame", "PLAIN-1", "Doe"):
+        assert value not in audit_text(basemount)
+
+
+def test_checks_repairs_and_imports(basemount: Path, files: list[Path]) -> None:
+    log = ("--db", basemount / "log")
+    earlier_tables.write_tree(basemount / "tables", earlier_tables.tables_of(files))
+    run_tool("px-repack", *log, "--xcrdir", files[0].parent)
+    held = sorted((basemount / "data").rglob("*.dcm"))
+    held[0].unlink()
+    for action in (
+        ("check",),
+        ("check", "--repair"),
+        ("import", "--actionArgs", basemount / "tables"),
+        ("mapsUpdateForFile", "--xcrdir", held[1].parent),
+        ("mapsUpdateForPatient", "--PatientID", "PLAIN-1"),
+    ):
+        run_tool("px-smdb", *log, "--action", *action)
+    packed, checked, repaired, imported, updated, of_patient = audit_of(basemount)
+    assert shown(packed)[1] == "pack"
+    assert shown(checked)[1:] == ("check", "catalogue-differs")
+    assert checked["counts"]["left"] == 1
+    assert shown(repaired)[1:] == ("repair", "success")
+    assert repaired["counts"]["mended"] == 1
+    assert shown(imported)[1] == "import"
+    assert imported["from"] == str(basemount / "tables")
+    assert imported["studies"] == [plain_study().uid]
+    assert shown(updated)[1:] == ("pack", "success")
+    assert shown(of_patient)[1:] == ("repair", "success")
+    assert of_patient["keys"] == ["PatientID"]
+    for value in ("PLAIN-1", "Doe"):
         assert value not in audit_text(basemount)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pypx.actions.push import PushResult
     from pypx.actions.register import RegisterResult
     from pypx.actions.repack import RepackResult
+    from pypx.actions.smdb.findings import CheckResult
     from pypx.actions.verdict import MoveResult
     from pypx.basemount.audit import Entry
     from pypx.basemount.layout import Basemount
@@ -96,6 +97,15 @@ class Audited:
         of = [verdict.series for verdict in result.series]
         uids = ((one.get("StudyInstanceUID", ""), one.get("SeriesInstanceUID", "")) for one in of)
         self.add(uids, counts, result.error)
+
+    def checked(self, result: CheckResult) -> None:
+        counts = {
+            "files": result.files,
+            "instances": result.instances,
+            "mended": len(result.findings) - len(result.left),
+            "left": len(result.left),
+        }
+        self.add((), counts, result.error)
 
     def pushed(self, result: PushResult) -> None:
         counts = {

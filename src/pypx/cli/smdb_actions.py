@@ -233,8 +233,13 @@ def _update_files(asked: Asked) -> Outcome:
             f"{asked.action} needs to know which files",
             "Name one with --xcrdirfile, or a directory with --xcrdir.",
         )
-    with _catalogue(asked) as catalogue, progress_bar() as progress:
+    with (
+        _catalogue(asked) as catalogue,
+        progress_bar() as progress,
+        audited(asked.basemount, "pack") as doing,
+    ):
         result = update_files(asked.basemount, catalogue, files, progress)
+        doing.packed(result)
     return Outcome(_of_json(result.to_json()), error=result.error)
 
 
@@ -243,8 +248,13 @@ def _update_patient(asked: Asked) -> Outcome:
     from pypx.cli.smdb_shown import show_check
 
     patient_id = asked.value("PatientID")
-    with _catalogue(asked) as catalogue, progress_bar() as progress:
+    with (
+        _catalogue(asked) as catalogue,
+        progress_bar() as progress,
+        audited(asked.basemount, "repair", keys=("PatientID",)) as doing,
+    ):
         result = update_patient(asked.basemount, catalogue, patient_id, progress)
+        doing.checked(result)
     return Outcome(_of_json(result.to_json()), partial(show_check, result), result.error)
 
 
@@ -263,8 +273,14 @@ def _check(asked: Asked) -> Outcome:
     from pypx.actions.smdb.check import check
     from pypx.cli.smdb_shown import show_check
 
-    with _catalogue(asked) as catalogue, progress_bar() as progress:
-        result = check(asked.basemount, catalogue, repair=asked.options["repair"], progress=progress)
+    repair = asked.options["repair"]
+    with (
+        _catalogue(asked) as catalogue,
+        progress_bar() as progress,
+        audited(asked.basemount, "repair" if repair else "check") as doing,
+    ):
+        result = check(asked.basemount, catalogue, repair=repair, progress=progress)
+        doing.checked(result)
     return Outcome(_of_json(result.to_json()), partial(show_check, result), result.error)
 
 
@@ -272,8 +288,13 @@ def _import(asked: Asked) -> Outcome:
     from pypx.actions.smdb.import_tables import import_tables
 
     root = Path(asked.text).expanduser() if asked.text else asked.basemount.log
-    with _catalogue(asked) as catalogue, progress_bar() as progress:
+    with (
+        _catalogue(asked) as catalogue,
+        progress_bar() as progress,
+        audited(asked.basemount, "import", source=str(root)) as doing,
+    ):
         result = import_tables(asked.basemount, catalogue, root, progress)
+        doing.add(((one.study_uid, one.series_uid) for one in result.series), result.counts, result.error)
     return Outcome(_of_json(result.to_json()), error=result.error)
 
 

@@ -19,7 +19,9 @@ from servers.hostile_archive import SUCCESS, Archive, final
 from servers.hostile_messages import Response, Store
 from servers.hostile_pdus import Command
 from servers.hostile_peer import HostileProvider, Said
-from tools import Ran, run_tool
+from shown import TEXT, assert_quiet
+from together import together
+from tools import Ran, run_in_terminal, run_tool
 from trees import assert_nothing_pending, assert_quarantine_says_why, files_below, instances_in
 
 STUDY = Study("LIAR-1").series(1, instances=3)
@@ -150,7 +152,7 @@ def _retrieve(archive: Archive, lie: Lie, basemount: Path, way: str) -> Ran:
         return run_tool(
             *("px-move", *pacs.node.options, "--db", basemount / "log", "--verbosity", 1),
             *(["--get"] if way == "get" else ["--receivePort", pacs.receive_port]),
-            *("--timeout", 5, "--retries", 0, "--StudyInstanceUID", STUDY.uid),
+            *("--timeout", 30, "--retries", 0, "--StudyInstanceUID", STUDY.uid),
         )
 
 
@@ -215,15 +217,48 @@ def test_a_study_of_which_only_some_series_come_is_not_complete(basemount: Path)
     with HostileProvider(archive.find, said) as pacs:
         ran = run_tool(
             *("px-move", *pacs.node.options, "--db", basemount / "log", "--get", "--jobs", 1),
-            *("--timeout", 5, "--retries", 0, "--StudyInstanceUID", study.uid),
+            *("--timeout", 30, "--retries", 0, "--StudyInstanceUID", study.uid),
         )
     assert (ran.status, ran.error) == (1, "retrieve-incomplete")
     assert [verdict["state"] for verdict in ran.json["data"]] == ["incomplete"] * 2
     assert "Here are 3 of the 4 images" in ran.stderr
 
 
-@pytest.mark.parametrize("digits", ["9" * 5000, "0" * 5000 + "1", "²", "-1", "1e9", ""])
+@pytest.mark.parametrize("digits", ["9" * 5000, "²", "-1"])
 def test_counts_that_are_none(basemount: Path, digits: str) -> None:
     told = {"NumberOfStudyRelatedSeries": digits, "NumberOfSeriesRelatedInstances": digits}
     ran = _retrieve(Archive(STUDY, told), lambda images: [*images, final(3)], basemount, "get")
     _assert_true(ran, Case(lambda images: images, 3, ""), basemount)
+
+
+def test_values_reach_no_terminal(basemount: Path) -> None:
+    """Bars, verdicts and counts of a series whose texts, in answers and in images, are for a terminal."""
+    study = Study("LIAR-4", attributes={"PatientName": TEXT, "StudyDescription": TEXT}).series(
+        1, instances=3, SeriesDescription=TEXT
+    )
+    archive = Archive(study, {"SeriesDescription": TEXT, "NumberOfSeriesRelatedInstances": "3"})
+
+    def said(asked: Command) -> Said:
+        images = [replace(Store.of(one), pause=0.2) for one in archive.matching(asked)]
+        return [*images, Response(0xC001, counts=(0, 3, 0, 0), changed={pdus.COMMENT: TEXT.encode()})]
+
+    with HostileProvider(archive.find, said) as pacs:
+        assert_quiet(
+            run_in_terminal(
+                [
+                    *("px-move", *pacs.node.options, "--db", basemount / "log", "--get", "--retries", 0),
+                    *("--StudyInstanceUID", study.uid, "--verbosity", 3),
+                ]
+            )
+        )
+    log = ("--db", basemount / "log")
+    together(
+        {
+            "status": lambda: assert_quiet(
+                run_in_terminal(["px-status", *log, "--StudyInstanceUID", study.uid])
+            ),
+            "search": lambda: assert_quiet(
+                run_in_terminal(["px-smdb", *log, "--action", "search", "--StudyInstanceUID", study.uid])
+            ),
+        }
+    )

@@ -15,7 +15,7 @@ from certificates import Authority, Identity
 from datasets import plain_study
 from demo.pacs import Pacs
 from demo.server import HOST, free_port
-from listener import PxListen
+from listener import PxListen, until
 from pypx.actions.first_way import FirstWay
 from pypx.actions.move import MoveRequest
 from pypx.actions.plan import Wanted
@@ -192,7 +192,7 @@ def test_a_px_listen_where_the_port_is_its(
     port = without_get.receive_port
     with PxListen(basemount, "--aet", without_get.aet, port=port) as listen:
         result = FirstWay(port).move(_request(without_get), _place(basemount))
-        assert listen.status()["received"] == plain_study().instances
+        until(lambda: listen.status()["received"] == plain_study().instances)
     _assert_here(result, basemount, tmp_path)
     assert _taken_way(heard) == f"Retrieving by C-MOVE to the px-listen {without_get.aet}"
     for refused in ("not by C-GET: ", f"not by C-MOVE to port {port} here: "):

@@ -21,8 +21,9 @@ _SHORTEST = 3
 #: Values that are remembered; a service that goes on for months is asked for any number.
 _MOST = 1000
 
-#: What follows a directory: up to a space, without what closes a quotation or a clause after it.
-_BELOW = r"/[^\s\"'),;:]\S*?(?=[\"'),;:.]*(?:\s|$))"
+#: What follows a directory: up to a space, without what closes a quotation or a clause after it. Peers put
+#: what they like into it: the time that it takes grows with its length alone.
+_BELOW = r"/[^\s\"'),;:](?:\S*[^\s\"'),;:.])?"
 
 #: Names in storage, also as they stand in a URL.
 _STORED = re.compile(rf"(SERVICES(?:/|%2F)PACS(?:/|%2F)[^/%\s]+)(?:%2F\S*|{_BELOW})", re.IGNORECASE)

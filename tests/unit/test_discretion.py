@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,17 @@ def test_names_below_a_tree(said: str, shown: str) -> None:
 )
 def test_names_in_storage(said: str, shown: str) -> None:
     assert discreet(said) == shown
+
+
+@pytest.mark.parametrize("begun", ["/srv/data/x", "SERVICES/PACS/BCH/x"])
+@pytest.mark.parametrize("piece", [".", ".)", "a", "/", " /srv/data/x", "SERVICES/PACS/", "%", "'PatientID="])
+def test_what_a_peer_made_long_takes_no_longer_than_its_length(begun: str, piece: str) -> None:
+    hide_below(DATA)
+    said = f"{begun}{piece * (200_000 // len(piece))}\x1b"
+    # The processor's time, since others may be at work on this machine.
+    started = time.process_time()
+    discreet(said)
+    assert time.process_time() - started < 2.0
 
 
 @pytest.mark.parametrize(

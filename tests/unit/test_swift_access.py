@@ -94,9 +94,13 @@ def test_a_project_may_stand_before_the_user() -> None:
         {"https": "maybe"},
         {"container": "a/b"},
         {"container": ".."},
+        {"container": "a\udc80"},
         {"authurl": "ftp://host"},
         {"authurl": "https://user:s3cret@host/v3"},
+        {"authurl": "http://[2001:db8::1"},
+        {"authurl": "https://host:99999/v3"},
         {"storageurl": "file:///etc"},
+        {"storageurl": "http://[2001:db8::1"},
         {"auth": "3", "login": "chris"},
     ],
 )

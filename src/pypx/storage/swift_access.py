@@ -123,7 +123,8 @@ class SwiftAccess:
 def _version(texts: Mapping[str, str]) -> str:
     said = texts.get("auth") or ""
     if not said:
-        path = urlsplit(texts.get("authurl", "")).path.rstrip("/").rpartition("/")[2]
+        url = _url(texts["authurl"], "authurl") if texts.get("authurl") else ""
+        path = urlsplit(url).path.rstrip("/").rpartition("/")[2]
         said = {"v2.0": "2", "v3": "3"}.get(path, "1")
     version = said.lower().removeprefix("v").partition(".")[0]
     if version not in ("1", "2", "3"):
@@ -159,8 +160,7 @@ def _flag(texts: Mapping[str, str], name: str) -> bool:
 
 
 def _url(text: str, name: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+    if not _is_url(text):
         raise InvalidValue(
             f'The field "{name}" of the storage is not a URL as it should be',
             "Write it as https://host:port/path; login and key have fields of their own.",
@@ -168,7 +168,20 @@ def _url(text: str, name: str) -> str:
     return text
 
 
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.username is None
+            and parts.port != 0
+        )
+    except ValueError:  # brackets of IPv6 that do not match, a port beyond 65535
+        return False
+
+
 def _container(name: str) -> str:
-    if "/" in name or len(name.encode()) > 200 or not name.isprintable() or name in (".", ".."):
+    if not name.isprintable() or "/" in name or len(name.encode()) > 200 or name in (".", ".."):
         raise InvalidValue(f"{name!r} is not the name of a container", 'Correct the field "container".')
     return name

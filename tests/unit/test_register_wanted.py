@@ -15,6 +15,7 @@ from pypx.actions.register.of_catalogue import Place
 from pypx.actions.register.of_push import is_push, of_lists, of_push
 from pypx.actions.register.seeing import see
 from pypx.actions.register.wanted import Wanted, only_as
+from pypx.cube.fields import pacs_name_of
 from pypx.errors import InvalidInput, InvalidValue, NotInStorage
 from pypx.storage.filesystem import FilesystemStorage
 
@@ -173,6 +174,13 @@ def test_another_name_of_the_pacs_is_refused() -> None:
     assert only_as(wanted, "").error is None
     assert only_as(wanted, "BCH").error is None
     assert isinstance(only_as(wanted, "MGH").error, InvalidValue)
+
+
+def test_a_folder_that_names_no_pacs_is_refused_where_it_is_to_be_registered() -> None:
+    wanted = Wanted("1.2", folder="SERVICES/PACS", names=("SERVICES/PACS/1.dcm",))
+    assert only_as(wanted, "BCH") is wanted
+    with pytest.raises(InvalidValue):
+        pacs_name_of(wanted.folder)
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def only_as(wanted: Wanted, pacs_name: str) -> Wanted:
         "" where nobody says.
     """
     parts = wanted.folder.split("/")
-    if wanted.error or not pacs_name or "/".join(parts[:2]) != SERVICES or pacs_name == parts[2]:
+    if wanted.error or not pacs_name or "/".join(parts[:2]) != SERVICES or parts[2:3] in ([], [pacs_name]):
         return wanted
     error = InvalidValue(
         f"The series {wanted.series_uid} was pushed as one of {parts[2]!r}, and not of {pacs_name!r}",

@@ -79,12 +79,14 @@ def _read(name: str, text: str) -> dict[str, Fields]:
         keys = json.loads(text, parse_constant=lambda _: refuse("holds a number that JSON does not have"))
     except json.JSONDecodeError as error:
         refuse(f"is not JSON ({error.msg} at character {error.pos + 1})")
-    except RecursionError:
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets without end
         refuse("is not JSON of keys and their fields")
     if not isinstance(keys, dict) or not all(isinstance(fields, dict) for fields in keys.values()):
         refuse("is not one JSON object a key")
     if "" in keys:
         refuse("has a key without a name")
+    if any("\ud800" <= character <= "\udfff" for character in json.dumps(keys, ensure_ascii=False)):
+        refuse("holds half of a character, which no file can hold")
     if holds_mask(keys):
         refuse(f"holds {MASK}, which stands for a secret that was not shown")
     return keys

@@ -238,7 +238,7 @@ def test_answers_without_end_and_a_limit() -> None:
     assert len(ran.json["data"]) == 3
 
 
-def test_a_hundred_thousand_answers_take_little_memory() -> None:
+def test_very_many_answers_take_little_memory() -> None:
     def find(asked: Command) -> Iterator[Response | bytes]:
         endless = _endless({"PatientID": "OTHER"})(asked)
         yield from (next(endless) for _ in range(20_000))

@@ -163,6 +163,9 @@ def test_many_threads(form: dict[str, Any], basemount: Path) -> None:
         ("do", {"reportData": {}}, "usage"),
         ("do", {"reportData": {}, "then": "fly"}, "invalid-input"),
         ("repack", {"xcrdir": "/no/such/directory"}, "file-unreadable"),
+        ("repack", {"xcrdir": Path("/no/such/directory")}, "usage"),
+        ("echo", {"query": [object()]}, "usage"),
+        ("echo", {"aec": "A", "serverIP": "127.0.0.1", "serverPort": 10**5000}, "usage"),
     ],
 )
 def test_what_goes_wrong_is_in_the_answer(

@@ -141,7 +141,8 @@ def test_nobody_else_gets_through_with_our_certificate(
     settings = TlsSettings(us.key, us.certificate, authority.certificate)
     node = Node(HOST, orthanc.port, orthanc.aec, orthanc.aet)
     with Bridge(node, settings) as bridge:
-        echo = ["echoscu", "-aec", orthanc.aec, "-ta", "5", HOST, str(bridge.node.port)]
+        echoscu = Binaries().path("echoscu")
+        echo = [echoscu, "-aec", orthanc.aec, "-ta", "60", HOST, str(bridge.node.port)]
         somebody = ["setpriv", "--reuid=65534", "--clear-groups"]
         ran = [
             subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=False).returncode

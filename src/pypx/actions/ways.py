@@ -18,6 +18,7 @@ from typing import TypeAlias
 from pypx.actions.echo import explained
 from pypx.actions.parallel import side_by_side
 from pypx.actions.plan import Request
+from pypx.actions.receiving.stream import LEAST_RATE
 from pypx.actions.repack import RepackResult, Source, pack
 from pypx.basemount.incoming import IncomingDirectory
 from pypx.basemount.layout import Basemount
@@ -43,9 +44,6 @@ _GENERAL = (AssociationRejected, ConnectionRefused, HostUnknown, ServiceNotOffer
 
 #: Seconds between two looks at how much a running transfer has brought.
 _SIZE_INTERVAL = 0.5
-
-#: Bytes a second; a PACS that sends less does not mean to come to an end.
-_LEAST_RATE = 100
 
 #: Called with a request, and how many images and bytes are new, from any thread.
 Arrived: TypeAlias = Callable[[Request, int, int], None]
@@ -206,7 +204,7 @@ class Get(Way):
             self.was_there = True
             arrived(request, 1, look() if time.monotonic() >= next_look else 0)
 
-        growth = _Growth(path, _LEAST_RATE * self._caller.timeout)
+        growth = _Growth(path, LEAST_RATE * self._caller.timeout)
         answer = self._run(
             request,
             lambda: getscu.get(

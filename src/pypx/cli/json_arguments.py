@@ -52,9 +52,17 @@ def as_typed(members: Mapping[str, Any], known: Mapping[str, click.Option]) -> d
             continue
         try:
             typed[option.name] = _several(value) if option.multiple else _one(value, option.is_flag)
-        except TypeError as error:
-            raise click.BadParameter(f"{name} cannot be {json.dumps(value)}.", param=option) from error
+        except (TypeError, ValueError) as error:
+            raise click.BadParameter(f"{name} cannot be {_shown(value)}.", param=option) from error
     return typed
+
+
+def _shown(value: object) -> str:
+    """A value as JSON has it; of one that it cannot have, which a program may give, the kind."""
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return f"a {type(value).__name__}"
 
 
 def nearest(name: str, known: Mapping[str, object]) -> list[str]:

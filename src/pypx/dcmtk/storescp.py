@@ -41,8 +41,10 @@ log4cplus.appender.file.layout.ConversionPattern = %P: %m%n
 #: Kinds of problems that are kept of one association.
 _MOST_PROBLEMS = 5
 
-#: Where the kernel's struct tcp_info has tcpi_last_data_recv, in milliseconds (linux/tcp.h).
+#: Where the kernel's struct tcp_info has tcpi_last_data_recv, in milliseconds, and tcpi_bytes_received
+#: (linux/tcp.h).
 _LAST_RECEIVED = 8 + 11 * 4
+_BYTES_RECEIVED = 8 + 24 * 4 + 3 * 8
 
 _STORE = re.compile(r"I: Received Store Request.*")
 _END = re.compile(r"I: Association (?P<end>Release|Aborted)")
@@ -182,9 +184,18 @@ def _configuration(log: Pipe) -> BinaryIO:
 
 def seconds_of_silence(connection: socket.socket) -> float:
     """How long ago something arrived on a connection, whoever reads it (tcp(7), TCP_INFO)."""
+    return (_told(connection, "=I", _LAST_RECEIVED) or 0) / 1000
+
+
+def bytes_received(connection: socket.socket) -> int | None:
+    """How much arrived on a connection, whoever reads it; None where the kernel does not tell."""
+    return _told(connection, "=Q", _BYTES_RECEIVED)
+
+
+def _told(connection: socket.socket, form: str, place: int) -> int | None:
     try:
-        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED + 4)
-    except OSError:
-        return 0.0
-    milliseconds: int = struct.unpack_from("=I", told, _LAST_RECEIVED)[0]
-    return milliseconds / 1000
+        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, place + struct.calcsize(form))
+        number: int = struct.unpack_from(form, told, place)[0]
+    except (OSError, struct.error):
+        return None
+    return number

@@ -66,7 +66,8 @@ class Node:
             text.partition("]:") if text.startswith("[") else text.partition(":")
         )  # IPv6 has colons of its own
         called, _, port = rest.rpartition(":")
-        if not (host and called and port.isascii() and port.isdigit()):
+        # Python refuses thousands of digits; the rest is seen when the value is made.
+        if not (host and called and port.isascii() and port.isdigit() and len(port) < 10):
             raise InvalidValue(f"{text!r} is not host:AEC:port", "Write it as pacs.example.org:ORTHANC:4242.")
         return cls(host.lstrip("["), int(port), called, calling_ae_title)
 

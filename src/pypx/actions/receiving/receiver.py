@@ -16,6 +16,7 @@ from pypx.actions.receiving.admission import Admission
 from pypx.actions.receiving.door import Door, Visitor
 from pypx.actions.receiving.entrance import TlsEntrance, is_tls, plainly
 from pypx.actions.receiving.packer import Packer
+from pypx.actions.receiving.stream import Stream
 from pypx.actions.repack import RepackResult
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
@@ -117,7 +118,7 @@ class Receiver:
         self._processes = Processes()
         self._running: set[threading.Thread] = set()
         self._associations = 0
-        self._connections: set[socket.socket] = set()
+        self._streams: set[Stream] = set()
         self._failure: PypxError | None = None
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -143,9 +144,9 @@ class Receiver:
 
     @property
     def silence(self) -> float:
-        """Seconds since something arrived on an association that is open; infinite where none is."""
+        """Seconds in which next to nothing arrived on an association that is open; infinite where none is."""
         with self._lock:
-            return min(map(storescp.seconds_of_silence, self._connections), default=float("inf"))
+            return min((stream.silence for stream in self._streams), default=float("inf"))
 
     @property
     def waiting(self) -> int:
@@ -298,13 +299,14 @@ class Receiver:
     @contextmanager
     def _watched(self, connection: socket.socket) -> Iterator[None]:
         """Count the silence of a connection."""
+        stream = Stream(connection)
         with self._lock:
-            self._connections.add(connection)
+            self._streams.add(stream)
         try:
             yield
         finally:
             with self._lock:
-                self._connections.discard(connection)
+                self._streams.discard(stream)
 
     def _free(self) -> int:
         """Bytes free where images arrive and where they go; of what is not there for the moment, none."""

@@ -303,6 +303,7 @@ def test_a_node_with_an_ipv6_address() -> None:
         "pacs.example.org:ORTHANC:port",
         "pacs.example.org:ORTHANC:0",
         "pacs.example.org:ORTHANC:70000",
+        f"pacs.example.org:ORTHANC:{'1' * 5000}",
         "--help:ORTHANC:4242",
         "pacs.example.org:-k:4242",
         "pacs.example.org:SEVENTEENLETTERSX:4242",

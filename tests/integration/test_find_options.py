@@ -257,7 +257,7 @@ def test_a_pacs_that_does_not_look_up_a_series_without_its_study() -> None:
     with FindProvider([a_study(1)], for_requests(is_relational, ending(0xA900))) as pacs:
         refused = find(pacs, "--SeriesInstanceUID", series_uid(1, 1), status=1)
         helped = find(pacs, "--SeriesInstanceUID", series_uid(1, 1), "--PatientID", "P-*")
-    assert_fails(refused, "request-failed", "by its UID alone", "--StudyInstanceUID or --PatientID")
+    assert_fails(refused, "request-failed", "by the UID alone", "--StudyInstanceUID or --PatientID")
     assert series_of(helped) == [[series_uid(1, 1)]]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from archives import a_study, archive, series_uid, study_uid
@@ -17,6 +19,7 @@ from servers.habits import (
     sending,
     waiting,
 )
+from tools import run_tool
 
 PATIENT_ID = element(tag_of("PatientID"), b"P-1 ")
 
@@ -145,6 +148,38 @@ def test_a_study_whose_series_query_failed_is_not_said_to_match() -> None:
         ran = find(pacs, "--PatientID", "P-*", "--Modality", "CT", status=1)
     assert numbers_of(ran) == [1, 3]
     assert_fails(ran, "request-failed", "the series of 1 of 3 studies")
+
+
+def of_series_alone(number: int, habit: Habit) -> Habit:
+    """A habit with the query for a series by its UID alone."""
+    return for_requests(
+        lambda request: (
+            request.level == "SERIES"
+            and not request.keys.get("StudyInstanceUID")
+            and request.keys["SeriesInstanceUID"] == series_uid(number, 1)
+        ),
+        habit,
+    )
+
+
+@pytest.mark.parametrize(
+    ("habit", "code"), [(ending(0xC001), "request-failed"), (aborting(), "connection-lost")]
+)
+def test_one_of_several_series_that_is_not_looked_up(habit: Habit, code: str) -> None:
+    wanted = ",".join(series_uid(number, 1) for number in (1, 2, 3))
+    with FindProvider(archive(3), of_series_alone(2, habit)) as pacs:
+        ran = find(pacs, "--SeriesInstanceUID", wanted, status=1)
+    assert series_of(ran) == [[series_uid(1, 1)], [series_uid(3, 1)]]
+    assert_fails(ran, code, "1 of 3 series")
+
+
+def test_what_is_not_known_in_full_is_not_retrieved_as_if_it_were_all(tmp_path: Path) -> None:
+    with FindProvider(archive(1), of_study(1, ending(0xC001, after=1))) as pacs:
+        options = ("--get", "--StudyInstanceUID", study_uid(1), "--db", tmp_path / "log")
+        ran = run_tool("px-move", pacs.node.word, *options)
+    assert ran.status == 1
+    assert ran.error == "request-failed"
+    assert "the series of 1 of 1 studies" in ran.json["error"]["message"]
 
 
 def test_an_abort_before_the_first_answer() -> None:

@@ -121,7 +121,7 @@ def find(request: FindRequest, progress: Progress = ignore_progress) -> Found:
     request = replace(request, matching=by_keyword)
     with Processes() as processes, _looked_at(request.binaries):
         caller = Caller(request.node, request.binaries, processes, request.timeout)
-        request = _with_study_uids(request, caller)
+        request, not_looked_up = _with_study_uids(request, caller)
         logger.info("Asking %s for studies by %s", request.node, _keys(request.study_matching()))
         logger.debug("By hand: %s", _typed(request, request.study_query()))
         studies = ask_studies(caller, request.study_query(), request.limit, progress)
@@ -129,6 +129,8 @@ def find(request: FindRequest, progress: Progress = ignore_progress) -> Found:
         if studies.values[""] and _goes_on(request, studies):
             series = ask_series(caller, studies.values[""], request.series_query, request.jobs, progress)
     found = _found(request, studies, series)
+    if not_looked_up:
+        found = replace(found, error=not_looked_up)
     for note in found.notes:
         logger.warning("%s", note)
     logger.info("Studies found: %d, series: %d", len(found.studies), len(found.series))
@@ -167,15 +169,15 @@ def _goes_on(request: FindRequest, studies: Answered) -> bool:
     return reachable and (not request.study_only or bool(request.series_matching()))
 
 
-def _with_study_uids(request: FindRequest, caller: Caller) -> FindRequest:
-    """Name the studies, where only series are named by their UIDs.
+def _with_study_uids(request: FindRequest, caller: Caller) -> tuple[FindRequest, PypxError | None]:
+    """Name the studies, where only series are named by their UIDs; and why that is not all of them, if so.
 
     The study level knows nothing of series: without this, it would be asked for all that the PACS has. A
     series level query without its study is a relational one (PS3.4, C.4.1.2.2.1), which not every PACS takes.
     """
     uids = request.matching.get("SeriesInstanceUID", "")
     if not uids or request.study_matching():
-        return request
+        return request, None
     queries = [
         Query(Level.SERIES, {"SeriesInstanceUID": uid}, ("StudyInstanceUID",)) for uid in uids.split("\\")
     ]
@@ -187,13 +189,25 @@ def _with_study_uids(request: FindRequest, caller: Caller) -> FindRequest:
             studies[answer.values["StudyInstanceUID"]] = None
 
     outcome = findscu.find(caller, queries, take)
-    if not studies and not all(final.is_success for final in outcome.finals):
-        raise outcome.error or RequestFailed(
-            f"{request.node} does not look up a series by its UID alone",
-            "Give --StudyInstanceUID or --PatientID besides.",
-        )
+    error = None
+    if failed := sum(not final.is_success for final in outcome.finals):
+        error = _not_looked_up(request, outcome, failed)
+        if not studies:
+            raise error
     # A series that is nowhere is looked for in a study of its own UID, which is nowhere either.
-    return replace(request, matching={**request.matching, "StudyInstanceUID": "\\".join(studies) or uids})
+    matching = {**request.matching, "StudyInstanceUID": "\\".join(studies) or uids}
+    return replace(request, matching=matching), error
+
+
+def _not_looked_up(request: FindRequest, outcome: findscu.Outcome, failed: int) -> PypxError:
+    of_all = f"{failed} of {len(outcome.finals)} series"
+    if outcome.error:
+        words = f"{outcome.error.message} ({of_all} could not be looked up)"
+        return type(outcome.error)(words, outcome.error.hint)
+    return RequestFailed(
+        f"{request.node} does not look up {of_all} by the UID alone",
+        "Give --StudyInstanceUID or --PatientID besides.",
+    )
 
 
 def _found(request: FindRequest, studies: Answered, series: Answered | None) -> Found:

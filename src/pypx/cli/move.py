@@ -195,6 +195,9 @@ def _looked_up(node: Node, uids: Mapping[str, str], options: Mapping[str, Any]) 
     with audited(basemount_of(options), "find", source=node_named(node), keys=matching) as doing:
         found = find(request)
         doing.found(found)
+    if found.error:
+        # What is retrieved of it would be taken for all of it.
+        raise found.error
     if not found.series:
         raise NothingFound(f"{node} has no series with {' and '.join(f'{n} {u}' for n, u in uids.items())}")
     return found

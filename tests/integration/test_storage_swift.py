@@ -23,7 +23,7 @@ from pypx.errors import (
 )
 from pypx.storage.swift import SwiftStorage
 from pypx.storage.swift_access import SwiftAccess
-from servers.faults import Answer, FaultyProxy, every
+from servers.faults import Answer, FaultyProxy, Rule, every
 from servers.keystone import Keystone
 from servers.swift import Swift
 from servers.tls import TlsProxy
@@ -113,6 +113,56 @@ def test_replacing_and_removing_leave_no_segment(swift_container, big, tmp_path)
         assert swift_container.contents() == {"a/bigger": big.read_bytes()}
         storage.put("a/bigger", small, replace=True)
         assert swift_container.contents() == {"a/bigger": b"small"}
+
+
+def test_segments_of_an_object_below_another_stay(swift_container, big, tmp_path):
+    with _segmented(swift_container) as storage:
+        for below in ("a/b", f"a/{_SEGMENT}", f"a/{_SEGMENT}/00000000"):
+            storage.put(below, big)
+        storage.put("a", big)
+        small = tmp_path / "small"
+        small.write_bytes(b"x" * 150_000)
+        storage.put("a", small, replace=True)
+        assert len(_segments(swift_container)) == 3 * 4 + 2
+        for below in ("a/b", f"a/{_SEGMENT}", f"a/{_SEGMENT}/00000000"):
+            storage.get(below, tmp_path / "back")
+            assert (tmp_path / "back").read_bytes() == big.read_bytes()
+
+
+def _to_swift(method: str, answer: Answer) -> Rule:
+    """What the storage itself is asked is answered so, and not who lets in."""
+    return lambda asked: answer if asked.method == method and asked.path.startswith("/v1/") else None
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"name": "x", "bytes": None},
+        {"name": "x", "bytes": "many"},
+        {"name": "x", "bytes": [1]},
+        {"name": "x", "bytes": 1e400},
+        {"name": 5},
+        {"name": ["x"], "bytes": 1},
+    ],
+)
+def test_a_listing_that_is_none(swift_container, listed):
+    answer = Answer(200, {"Content-Type": "application/json"}, json.dumps([listed]).encode())
+    with (
+        FaultyProxy(swift_container.server.port, _to_swift("GET", answer)) as proxy,
+        swift_container.at(proxy.port) as storage,
+        pytest.raises(StorageFailed),
+    ):
+        list(storage.list("x"))
+
+
+def test_a_description_that_is_none(swift_container):
+    answer = Answer(200, {"ETag": "x", "Content-Length": "\xb2"}, b"")
+    with (
+        FaultyProxy(swift_container.server.port, _to_swift("HEAD", answer)) as proxy,
+        swift_container.at(proxy.port) as storage,
+        pytest.raises((StorageFailed, StorageUnreachable)),
+    ):
+        storage.stat("x")
 
 
 def test_a_segment_that_is_damaged_is_found_out(swift_container, big, tmp_path):

@@ -140,16 +140,14 @@ class SwiftStorage(Storage):
                 partial(self._list_from, container=container, prefix=prefix, marker=marker),
                 container=container,
             )
-            for entry in entries:
-                if "name" in entry:
-                    yield _listed(entry)
+            yield from entries
             if len(entries) < _LISTED_AT_ONCE:
                 return
-            marker = str(entries[-1].get("name", ""))
+            marker = entries[-1].name
 
     def _list_from(
         self, session: Session, *, container: str, prefix: str, marker: str
-    ) -> tuple[dict[str, Any], ...]:
+    ) -> tuple[StoredObject, ...]:
         _, entries = client.get_container(
             session.url,
             session.token,
@@ -159,9 +157,10 @@ class SwiftStorage(Storage):
             limit=_LISTED_AT_ONCE,
             http_conn=session.connection,
         )
-        if not all(isinstance(entry, dict) for entry in entries):
-            raise StorageFailed(f"{self.label} does not list objects as Swift does")
-        return tuple(entries)
+        try:
+            return tuple(_listed(entry) for entry in entries)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise StorageFailed(f"{self.label} does not list objects as Swift does") from error
 
     def stat(self, name: str) -> StoredObject | None:
         try:
@@ -182,7 +181,7 @@ class SwiftStorage(Storage):
             found: dict[str, str] = client.head_object(
                 session.url, session.token, self._access.container, name, http_conn=session.connection
             )
-            if "etag" not in found or not found.get("content-length", "").isdigit():
+            if "etag" not in found or not _is_size(found.get("content-length", "")):
                 raise StorageFailed(f"{self.label} does not describe {name!r} as Swift does")
             return found
 
@@ -283,7 +282,7 @@ class SwiftStorage(Storage):
     def _known_containers(self) -> str:
         def request(session: Session) -> list[str]:
             found = client.get_account(session.url, session.token, http_conn=session.connection)[1]
-            return [str(entry["name"]) for entry in found]
+            return [str(entry["name"]) for entry in found if isinstance(entry, dict) and "name" in entry]
 
         names = self._client.ask("list the containers", request)
         return f"This account has: {', '.join(names)}." if names else ""
@@ -294,9 +293,16 @@ class SwiftStorage(Storage):
         return self._access.container
 
 
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
 def _listed(entry: dict[str, Any]) -> StoredObject:
+    name = entry["name"]
+    if not isinstance(name, str):
+        raise TypeError
     return StoredObject(
-        name=str(entry["name"]),
+        name=name,
         size=int(entry.get("bytes", 0)),
         checksum=str(entry.get("slo_etag") or entry.get("hash", "")).strip('"'),
         modified=str(entry.get("last_modified", "")),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 _LONGEST_IN_SEGMENT = 900
 
 _NOT_THERE_YET = {"If-None-Match": "*"}
+
+#: The name of a segment, after that of its object: of how many bytes each is, which it is, and its checksum.
+_OWN = re.compile(r"[0-9]+/[0-9]{8}-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def put(storage: SwiftStorage, name: str, file: Path, segment_bytes: int, *, rep
             )
             for index, one in enumerate(segments)
         ]
-        held = {one.name: one for one in storage.list_container(container, beginning)}
+        held = {one.name: one for one in _held(storage, container, beginning)}
         with file.open("rb") as opened:
             for segment, target in zip(segments, stored, strict=True):
                 found = held.get(target.name)
@@ -105,6 +109,13 @@ def put(storage: SwiftStorage, name: str, file: Path, segment_bytes: int, *, rep
     for stale in held.keys() - {one.name for one in stored}:
         storage.delete(container, stale)
     return whole
+
+
+def _held(storage: SwiftStorage, container: str, beginning: str) -> Iterator[StoredObject]:
+    """The segments that there are of an object; those of an object a/b begin like those of a, too."""
+    for one in storage.list_container(container, beginning):
+        if _OWN.fullmatch(one.name.removeprefix(beginning)):
+            yield one
 
 
 def _beginning(name: str) -> str:

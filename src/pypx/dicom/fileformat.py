@@ -45,8 +45,8 @@ class DicomFile:
     start : int
         Where in it the data set starts.
     encoding : Encoding
-    meta : mapping of int to str
-        File meta information: tag to text.
+    meta : mapping of int to bytes
+        File meta information: tag to value; :func:`meta_text` makes text of it.
     transfer_syntax : str
         Its UID; where the file does not say, that of the encoding found.
     size : int
@@ -56,7 +56,7 @@ class DicomFile:
     source: Source
     start: int
     encoding: Encoding
-    meta: Mapping[int, str]
+    meta: Mapping[int, bytes]
     transfer_syntax: str
     size: int
 
@@ -120,9 +120,9 @@ def _begin(path: Path, descriptor: int) -> DicomFile:
     else:
         raise NotDicom(f"{path} is {'empty' if size == 0 else 'not a DICOM file'}")
     meta, start = _read_meta(source, start)
-    if meta.get(_MEDIA_CLASS) == _MEDIA_DIRECTORY:
+    if meta_text(meta, _MEDIA_CLASS) == _MEDIA_DIRECTORY:
         raise MediaDirectory(f"{path} is a DICOMDIR")
-    transfer_syntax = meta.get(_TRANSFER_SYNTAX, "")
+    transfer_syntax = meta_text(meta, _TRANSFER_SYNTAX)
     if transfer_syntax and not is_uid(transfer_syntax):
         raise Damage("its transfer syntax is no UID")
     if transfer_syntax in DEFLATED:
@@ -151,16 +151,20 @@ def _is_in_dictionary(tag: int) -> bool:
     return tag & 0xFFFF == 0 or dictionary_has_tag(tag)
 
 
-def _read_meta(source: Source, position: int) -> tuple[dict[int, str], int]:
+def meta_text(meta: Mapping[int, bytes], tag: int) -> str:
+    """A text of the file meta information; "" where it is not there."""
+    return meta[tag].decode("ascii", "replace").strip(" \0") if tag in meta else ""
+
+
+def _read_meta(source: Source, position: int) -> tuple[dict[int, bytes], int]:
     """The file meta information and where it ends; there are files without it."""
-    meta: dict[int, str] = {}
+    meta: dict[int, bytes] = {}
     declared_end = -1
     following = elements(source, position, _EXPLICIT)
     bytes_at = source.bytes_at
     while position != declared_end and bytes_at(position, 2) == b"\x02\0":
         tag, _, length, start, position = next(following)
-        value = bytes_at(start, min(length, _LONGEST_META_VALUE))
-        meta[tag] = value.decode("ascii", "replace").strip(" \0")
+        meta[tag] = value = bytes_at(start, min(length, _LONGEST_META_VALUE))
         if tag == _GROUP_LENGTH:
             declared_end = position + int.from_bytes(value, "little")
     return meta, position

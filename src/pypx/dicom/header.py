@@ -11,7 +11,7 @@ from pathlib import Path
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from pypx.dicom.elements import Damage
-from pypx.dicom.fileformat import DicomFile, opened
+from pypx.dicom.fileformat import DicomFile, meta_text, opened
 from pypx.dicom.integrity import (
     PIXEL_DATA,
     PIXEL_DATA_PROVIDER_URL,
@@ -138,7 +138,7 @@ def read_header(path: Path, keywords: Collection[str]) -> Header:
     with opened(path) as file:
         elements, pixels = _collect(file, wanted.tags)
         little_endian = file.encoding.little_endian
-        texts = {keyword: file.meta[tag] for tag, keyword in wanted.meta.items() if tag in file.meta}
+        texts = {name: meta_text(file.meta, tag) for tag, name in wanted.meta.items() if tag in file.meta}
         texts |= texts_of(elements, wanted.names, little_endian=little_endian)
         header = Header(
             values={keyword: text for keyword, text in texts.items() if keyword not in wanted.unasked},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pypx.dicom.fileformat import opened
+from pypx.dicom.fileformat import meta_text, opened
 from pypx.dicom.uid import is_uid
 from pypx.errors import FileDamaged, FileUnreadable, NotDicom
 
@@ -28,7 +28,7 @@ def surviving_identifiers(path: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         with opened(path) as file:
-            found["SOPInstanceUID"] = file.meta.get(_MEDIA_STORAGE_SOP_INSTANCE_UID, "")
+            found["SOPInstanceUID"] = meta_text(file.meta, _MEDIA_STORAGE_SOP_INSTANCE_UID)
             for tag, _, length, start, _ in file.elements():
                 if tag in _IDENTIFIERS:
                     value = file.source.bytes_at(start, min(length, 64))

@@ -113,17 +113,13 @@ class StateFile:
         ------
         BasemountUnusable
         """
-        # Two containers may listen on the same port, each in a network of its own.
-        path = basemount.log / f"listen-{port}-{secrets.token_hex(4)}.json"
-        for left in basemount.log.glob("listen-*.json"):
-            if not _is_held(left):
-                left.unlink(missing_ok=True)
         try:
-            descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.pwrite(descriptor, b" " * _SIZE, 0)
+            for left in basemount.log.glob("listen-*.json"):
+                if not _is_held(left):
+                    left.unlink(missing_ok=True)
+            path, descriptor = _made(basemount.log, port)
         except OSError as error:
-            raise unusable(error, path) from error
+            raise unusable(error, Path(error.filename or basemount.log)) from error
         try:
             yield cls(path, descriptor)
         finally:
@@ -136,6 +132,27 @@ class StateFile:
         document["lastError"] = document["lastError"][:_LONGEST_TEXT]
         with contextlib.suppress(OSError):
             os.pwrite(self._descriptor, json.dumps(document).encode().ljust(_SIZE)[:_SIZE], 0)
+
+
+def _made(log: Path, port: int) -> tuple[Path, int]:
+    """A fresh file and its descriptor, locked."""
+    while True:
+        # Two containers may listen on the same port, each in a network of its own.
+        path = log / f"listen-{port}-{secrets.token_hex(4)}.json"
+        descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            os.pwrite(descriptor, b" " * _SIZE, 0)
+            # Another listener that starts may have taken it for one that was left, before it was locked.
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return path, descriptor
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+        os.close(descriptor)
 
 
 def listening(basemount: Basemount, port: int | None = None) -> list[ListenerState]:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ from demo.server import HOST
 from demo.studies import Study
 from listener import PxListen, send, start_sending, status, until
 from packed import assert_catalogue_is_exact
+from pypx.actions.receiving.state import StateFile
+from pypx.basemount.layout import Basemount
 from tools import run_tool
 from trees import assert_holds, assert_nothing_pending, assert_nothing_quarantined, instances_in
 
@@ -198,6 +201,22 @@ def _age(basemount: Path) -> None:
     state = {**json.loads(file.read_text()), "updated": "2001-01-01T00:00:00+00:00"}
     with file.open("r+") as opened:
         opened.write(json.dumps(state).ljust(4096))
+
+
+def test_those_that_start_at_once_leave_each_other_their_states(tmp_path: Path) -> None:
+    basemount = Basemount.of_log_directory(tmp_path / "log")
+    basemount.prepare()
+
+    def start_and_end(port: int) -> int:
+        lost = 0
+        for _ in range(300):
+            with StateFile.own(basemount, port):
+                lost += not list(basemount.log.glob(f"listen-{port}-*.json"))
+        return lost
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(start_and_end, range(1, 5))) == 0
+    assert not list(basemount.log.glob("listen-*"))
 
 
 def test_status_of_one_that_hangs(basemount: Path) -> None:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from pypx.actions import move
 from pypx.errors import Interrupted
 from pypx.storage.retries import LONGEST_PAUSE, Patience, Retries
 
@@ -19,6 +20,12 @@ def test_pauses_grow_up_to_the_longest() -> None:
         assert 3.0 <= pauses[2] <= 5.0
         assert pauses[-1] <= LONGEST_PAUSE * 1.25
     assert len({retries.pause(3) for _ in range(20)}) > 1
+
+
+def test_a_pacs_that_is_away_is_asked_again_within_a_minute() -> None:
+    # As many retries as --retries takes.
+    assert [move.pause_after(fruitless) for fruitless in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert all(move.pause_after(fruitless) == move.LONGEST_PAUSE for fruitless in range(6, 101))
 
 
 def test_what_the_other_side_asks_for_is_heard() -> None:

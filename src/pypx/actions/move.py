@@ -44,8 +44,9 @@ logger = logging.getLogger(__name__)
 #: Failures that may be gone a moment later, of a PACS that was there a moment ago.
 _PASSING = (ConnectionLost, ConnectionRefused, PeerTimeout, RetrieveIncomplete, TlsNotSpoken)
 
-#: Seconds before a retry; doubled before each further one, as long as nothing new comes.
+#: Seconds before a retry; doubled before each further one, up to the longest, as long as nothing new comes.
 FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
 
 #: How often a PACS is asked again that answers, but says that it cannot send something.
 _RETRIES_OF_REFUSED = 2
@@ -146,6 +147,17 @@ def _way(request: MoveRequest, caller: Caller, place: Place) -> Way:
     if request.destination:
         return Send(caller, request.jobs, request.destination)
     return Get(caller, request.jobs, place)
+
+
+def pause_after(fruitless: int) -> float:
+    """Seconds until what did not come is asked for again.
+
+    Parameters
+    ----------
+    fruitless : int
+        How many retries in a row have brought nothing new.
+    """
+    return min(FIRST_PAUSE * 2.0**fruitless, LONGEST_PAUSE)
 
 
 def _is_here(request: MoveRequest, basemount: Basemount) -> bool:
@@ -319,7 +331,7 @@ class _Retrieve:
         return self._request.retries if is_away else min(self._request.retries, _RETRIES_OF_REFUSED)
 
     def _pause(self, fruitless: int, missing: int) -> None:
-        pause = FIRST_PAUSE * 2**fruitless
+        pause = pause_after(fruitless)
         logger.warning("%d series are not complete; asking again in %g s", missing, pause)
         time.sleep(pause)
 

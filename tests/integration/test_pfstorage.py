@@ -121,6 +121,8 @@ def test_some_files_and_where_they_go(basemount, destination: Destination, tree:
         mapLocationOver=str(tree),
     )
     _do(basemount, destination, "objPut", localpath=str(tree / "a.txt"), toLocation="3")
+    (tree / "deep" / "er" / "..a").write_text("a name like any other")
+    _do(basemount, destination, "objPut", localpath=str(tree / "deep" / "er"), substr="..", toLocation="5")
     _do(
         basemount,
         destination,
@@ -134,6 +136,7 @@ def test_some_files_and_where_they_go(basemount, destination: Destination, tree:
         *("2/deep/b.dcm", "2/deep/er/c.dcm"),
         "3/a.txt",
         *("4/a.txt", "4/deep/b.dcm"),
+        "5/..a",
     ]
     ran = _do(
         basemount, destination, "objPut", localpath=str(tree), mapLocationOver=str(tree / "deep"), status=2

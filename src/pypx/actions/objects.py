@@ -126,10 +126,9 @@ def put_files(
 def _name_of(file: Path, over: Path, prefix: str) -> str:
     # Not resolve(): a link among the files keeps its name.
     below = os.path.relpath(os.path.abspath(file), os.path.abspath(over))  # noqa: PTH100
-    name = PurePosixPath(prefix, *Path(below).parts).as_posix()
-    if below.startswith(".."):
+    if below == ".." or below.startswith("../"):
         raise InvalidValue(f"{file} is not below {over}", "Correct mapLocationOver.")
-    return name
+    return PurePosixPath(prefix, *Path(below).parts).as_posix()
 
 
 def _put(storage: Storage, file: Path, name: str) -> Transferred:

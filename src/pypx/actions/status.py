@@ -125,7 +125,7 @@ def status_of_series(
 
 
 def status_of_studies(
-    catalogue: Catalogue, study_uids: Iterable[str], *, awaiting: bool = False, verify: bool = False
+    catalogue: Catalogue, study_uids: Collection[str], *, awaiting: bool = False, verify: bool = False
 ) -> Status:
     """What the catalogue knows of all series of studies.
 
@@ -141,7 +141,8 @@ def status_of_studies(
         of_study = catalogue.series_of_study(study_uid)
         if not of_study and not awaiting:
             raise NothingFound(f"The catalogue has nothing of the study {study_uid}")
-        unknown += () if of_study else (study_uid,)
+        if not of_study:
+            unknown.append(study_uid)
         series_uids += of_study
     known = status_of_series(catalogue, series_uids, list(study_uids) if verify else (), awaiting=awaiting)
     return replace(known, awaited=tuple(unknown))

@@ -67,7 +67,7 @@ class Reply:
 
 
 class Transport:
-    """Requests to one CUBE, from several threads; a context manager.
+    """Requests to one CUBE, from several threads, until it is closed.
 
     Parameters
     ----------

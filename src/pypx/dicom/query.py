@@ -98,7 +98,7 @@ class Query:
     level : Level
     matching : mapping of str to str
         Keyword (or gggg,eeee) to the value that answers must match, as
-        :func:`pypx.dicom.keys.matching_value` gives it.
+        :func:`pypx.dicom.matching.matching_value` gives it.
     returning : sequence of str
         Keywords of the attributes that answers shall hold besides.
     """

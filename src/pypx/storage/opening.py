@@ -23,7 +23,8 @@ def open_storage(
     ----------
     fields : mapping
         Of a key in swift.json or storage.json: ``storagetype`` ("swift" where it is not there, or "fs"), and
-        then ``storepath`` of a filesystem, or what :meth:`SwiftAccess.of_fields` reads.
+        then ``storepath`` of a filesystem, or what
+        :meth:`pypx.storage.swift_access.SwiftAccess.of_fields` reads.
     retries : Retries, optional
         Of each request to a Swift.
     timeout : float

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from pypx.dicom.fitting import fits, is_demanding
+from pypx.dicom.numbers import whole_number
 from pypx.dicom.uid import is_uid
 
 #: The values of one answer: keyword (or gggg,eeee) to text.
@@ -140,6 +141,4 @@ def looks_like_a_limit(count: int) -> bool:
 
 def said_count(values: Values, keyword: str) -> int | None:
     """A number that the PACS tells; None where it does not."""
-    said = values.get(keyword, "")
-    # IS has at most twelve characters (PS3.5, 6.2); Python refuses thousands of digits.
-    return int(said) if said.isascii() and said.isdigit() and len(said) <= 12 else None
+    return whole_number(values.get(keyword, ""))

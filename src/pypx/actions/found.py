@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pypx.dicom.numbers import whole_number
 from pypx.errors import InvalidInput, PypxError
 
 #: Members of a study or series that are not attributes of the PACS's answer.
@@ -36,7 +37,7 @@ class FoundSeries:
     @property
     def instances(self) -> int | None:
         """How many instances the PACS says it has; None where it does not say."""
-        return _count(self.values.get("NumberOfSeriesRelatedInstances", ""))
+        return whole_number(self.values.get("NumberOfSeriesRelatedInstances", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class FoundStudy:
     @property
     def instances(self) -> int | None:
         """How many instances the PACS says it has; None where it does not say."""
-        return _count(self.values.get("NumberOfStudyRelatedInstances", ""))
+        return whole_number(self.values.get("NumberOfStudyRelatedInstances", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,6 @@ class Found:
     @property
     def series(self) -> tuple[FoundSeries, ...]:
         return tuple(series for study in self.studies for series in study.series)
-
-
-def _count(text: str) -> int | None:
-    # IS has at most twelve characters (PS3.5, 6.2); Python refuses thousands of digits.
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
 def to_json(found: Found) -> dict[str, Any]:

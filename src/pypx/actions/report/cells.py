@@ -8,6 +8,7 @@ from datetime import date
 from pypx.actions.found import FoundSeries, FoundStudy
 from pypx.actions.report.outcomes import COUNTS, SERIES_STATUS
 from pypx.dicom.dates import parse_date
+from pypx.dicom.numbers import whole_number
 
 #: Attributes whose values are numbers, set against the right edge of their column.
 NUMBERS = frozenset(
@@ -62,13 +63,8 @@ def status(series: FoundSeries) -> str:
 def instances(series: FoundSeries) -> int | None:
     """How many instances the series has; None where neither PACS nor status says."""
     known = (series.values.get(name, "") for name in ("requested", "expected"))
-    numbers = (series.instances, *map(_number, known))
+    numbers = (series.instances, *map(whole_number, known))
     return next((number for number in numbers if number is not None), None)
-
-
-def _number(text: str) -> int | None:
-    # IS has at most twelve characters (PS3.5, 6.2); Python refuses thousands of digits.
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
 def total(counts: Iterable[int | None]) -> int | None:
@@ -84,7 +80,7 @@ def study_instances(study: FoundStudy) -> int | None:
 
 def study_series(study: FoundStudy) -> int | None:
     """How many series are listed; what the PACS says where none is; None where it does not say."""
-    return len(study.series) or _number(study.values.get("NumberOfStudyRelatedSeries", ""))
+    return len(study.series) or whole_number(study.values.get("NumberOfStudyRelatedSeries", ""))
 
 
 def counts(studies: Sequence[FoundStudy]) -> str:

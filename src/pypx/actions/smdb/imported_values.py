@@ -9,6 +9,7 @@ from typing import Any
 from pypx.actions.smdb.table_files import NOT_DEFINED
 from pypx.actions.smdb.tables import TIME_FORMAT
 from pypx.basemount import schema
+from pypx.dicom.numbers import whole_number
 
 #: Longest value that is taken: more than any attribute that is described may have (PS3.5, 6.2).
 _LONGEST_VALUE = 1024
@@ -44,8 +45,7 @@ def text(value: object) -> str:
 
 def count(value: object) -> int | None:
     """A number of images; None for what is none."""
-    written = text(value).strip()
-    return int(written) if written.isascii() and written.isdigit() and len(written) <= 12 else None
+    return whole_number(text(value).strip())
 
 
 def time_of(told: Mapping[str, Any], modified: float) -> datetime:

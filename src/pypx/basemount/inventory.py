@@ -12,6 +12,7 @@ from sqlalchemy import Column, ColumnElement, Connection, func, select
 from pypx.basemount import rows, schema
 from pypx.basemount.records import Event, now
 from pypx.basemount.smdb import Catalogue, chunks
+from pypx.dicom.numbers import by_number
 
 #: Rows that are fetched together of those that may be millions.
 _FETCHED = 2000
@@ -74,13 +75,8 @@ def of_series(catalogue: Catalogue, series_uids: Collection[str]) -> dict[str, l
                 for row in connection.execute(query):
                     found[row.SeriesInstanceUID].append(Placed(*row))
     for instances in found.values():
-        instances.sort(key=lambda placed: (_as_number(placed.number), placed.path))
+        instances.sort(key=lambda placed: (by_number(placed.number), placed.path))
     return found
-
-
-def _as_number(text: str) -> float:
-    text = text.strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 13 else float("inf")
 
 
 def directories(placed: Iterable[Placed]) -> Mapping[str, int]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, distinct, func, select
 
 from pypx.basemount import schema
 from pypx.basemount.records import SeriesRecord
+from pypx.dicom.numbers import by_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,11 @@ def of_study(connection: Connection, study_uid: str) -> list[str]:
     """The SeriesInstanceUIDs of a study, by SeriesNumber; those that have none at the end."""
     table = schema.series.c
     query = select(table.SeriesInstanceUID, table.SeriesNumber).where(table.StudyInstanceUID == study_uid)
-    numbers = {uid: number.strip() for uid, number in connection.execute(query)}
+    numbers = {row.SeriesInstanceUID: row.SeriesNumber for row in connection.execute(query)}
     for other in (schema.event, schema.quarantined):
         uids = select(other.c.SeriesInstanceUID).where(other.c.StudyInstanceUID == study_uid).distinct()
         numbers |= {uid: "" for uid in connection.scalars(uids) if uid and uid not in numbers}
-    return sorted(numbers, key=lambda uid: (_as_number(numbers[uid]), uid))
-
-
-def _as_number(text: str) -> float:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 13 else float("inf")
+    return sorted(numbers, key=lambda uid: (by_number(numbers[uid]), uid))
 
 
 def packed(connection: Connection, series_uids: Sequence[str]) -> dict[str, int]:

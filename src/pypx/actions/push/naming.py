@@ -8,10 +8,8 @@ from collections.abc import Mapping
 
 from pypx.actions.push.wanted import WantedFile
 from pypx.basemount.templates import COMPONENT_BYTES, TreeTemplates, distinct_component
+from pypx.cube.fields import SERVICES
 from pypx.errors import InvalidValue
-
-#: Where ChRIS looks for the images of PACS.
-SERVICES = "SERVICES/PACS"
 
 #: The longest name that every release of CUBE takes; object storages take more.
 LONGEST_NAME = 512

@@ -11,6 +11,7 @@ from pypx.basemount.held import Asked, HeldSeries
 from pypx.basemount.smdb import Catalogue
 from pypx.dicom.attributes import attribute
 from pypx.dicom.fitting import fits, is_demanding
+from pypx.dicom.numbers import by_number
 from pypx.errors import InvalidValue
 
 _MODALITIES = "ModalitiesInStudy"
@@ -143,7 +144,9 @@ def _study(
     studies: _Studies, uid: str, modalities: Mapping[str, str], counts: Mapping[str, int]
 ) -> FoundStudy:
     here = {series: modality for series, modality in modalities.items() if counts.get(series)}
-    series = sorted(studies.series[uid], key=_by_number)
+    series = sorted(
+        studies.series[uid], key=lambda one: (by_number(one["SeriesNumber"]), one["SeriesInstanceUID"])
+    )
     values = {
         **studies.values[uid],
         _MODALITIES: "\\".join(sorted({modality for modality in here.values() if modality})),
@@ -158,9 +161,3 @@ def _study(
             if one["SeriesInstanceUID"] in here
         ),
     )
-
-
-def _by_number(values: Mapping[str, str]) -> tuple[float, str]:
-    number = values["SeriesNumber"].strip()
-    known = number.isascii() and number.isdigit() and len(number) < 13
-    return (int(number) if known else float("inf"), values["SeriesInstanceUID"])

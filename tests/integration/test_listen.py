@@ -7,6 +7,8 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ from demo.server import HOST
 from demo.studies import Study
 from listener import PxListen, send, start_sending, status, until
 from packed import assert_catalogue_is_exact
-from pypx.actions.receiving.state import StateFile
+from pypx.actions.receiving.state import ListenerState, StateFile, listening
 from pypx.basemount.layout import Basemount
 from tools import run_tool
 from trees import assert_holds, assert_nothing_pending, assert_nothing_quarantined, instances_in
@@ -217,6 +219,21 @@ def test_those_that_start_at_once_leave_each_other_their_states(tmp_path: Path) 
     with ThreadPoolExecutor(4) as threads:
         assert sum(threads.map(start_and_end, range(1, 5))) == 0
     assert not list(basemount.log.glob("listen-*"))
+
+
+@pytest.mark.parametrize("character", ["x", "\x1b", "\ufffd", "\U0001f480", '"'])
+def test_a_state_is_read_whatever_its_last_error_says(tmp_path: Path, character: str) -> None:
+    basemount = Basemount.of_log_directory(tmp_path / "log")
+    basemount.prepare()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    counts = (10**12,) * 8
+    state = ListenerState(2**22, 65535, True, character * 16, now, now, *counts, character * 5000)
+    with StateFile.own(basemount, 65535) as file:
+        file.write(state)
+        (read,) = listening(basemount)
+    assert read.last_error
+    assert state.last_error.startswith(read.last_error)
+    assert replace(read, last_error="") == replace(state, last_error="")
 
 
 def test_status_of_one_that_hangs(basemount: Path) -> None:

@@ -10,7 +10,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,7 @@ class StateFile:
         """
         try:
             for left in basemount.log.glob("listen-*.json"):
-                if not _is_held(left):
-                    left.unlink(missing_ok=True)
+                _remove_unless_held(left)
             path, descriptor = _made(basemount.log, port)
         except OSError as error:
             raise unusable(error, Path(error.filename or basemount.log)) from error
@@ -128,10 +127,14 @@ class StateFile:
 
     def write(self, state: ListenerState) -> None:
         """Write the state, as far as that can be done: receiving goes on all the same."""
-        document = state.to_json()
-        document["lastError"] = document["lastError"][:_LONGEST_TEXT]
+        last_error = state.last_error[:_LONGEST_TEXT]
+        text = json.dumps(replace(state, last_error=last_error).to_json())
+        while last_error and len(text) > _SIZE:
+            # What a peer had a part in may be of characters that take a dozen of JSON's each.
+            last_error = last_error[: len(last_error) // 2]
+            text = json.dumps(replace(state, last_error=last_error).to_json())
         with contextlib.suppress(OSError):
-            os.pwrite(self._descriptor, json.dumps(document).encode().ljust(_SIZE)[:_SIZE], 0)
+            os.pwrite(self._descriptor, text.encode("ascii").ljust(_SIZE), 0)
 
 
 def _made(log: Path, port: int) -> tuple[Path, int]:
@@ -197,6 +200,16 @@ def _next(file: Path, old: ListenerState) -> ListenerState:
         f"px-listen on port {old.port} has not said anything since {old.updated}",
         f"End process {old.pid}, and start px-listen again.",
     )
+
+
+def _remove_unless_held(file: Path) -> None:
+    try:
+        with file.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # With the lock: whoever has just made it waits for that, and then sees that it is gone.
+            file.unlink()
+    except OSError:
+        pass  # its owner is alive, or it is gone, or not ours
 
 
 def _is_held(file: Path) -> bool:

@@ -164,6 +164,13 @@ def test_many_threads(form: dict[str, Any], basemount: Path) -> None:
         ("do", {"reportData": {}, "then": "fly"}, "invalid-input"),
         ("repack", {"xcrdir": "/no/such/directory"}, "file-unreadable"),
         ("repack", {"xcrdir": Path("/no/such/directory")}, "usage"),
+        ("repack", {"xcrdir": "/srv/\0"}, "usage"),
+        ("repack", {"xcrdir": "/srv/\ud800"}, "usage"),
+        (
+            "move",
+            {"get": True, "reportData": {"status": "success", "data": [], "args": {"db": "/\0"}}},
+            "usage",
+        ),
         ("echo", {"query": [object()]}, "usage"),
         ("echo", {"aec": "A", "serverIP": "127.0.0.1", "serverPort": 10**5000}, "usage"),
     ],

@@ -14,7 +14,9 @@ import datasets
 from pypx.actions.register.of_catalogue import Place
 from pypx.actions.register.of_push import is_push, of_lists, of_push
 from pypx.actions.register.seeing import see
+from pypx.actions.register.storages import Storages
 from pypx.actions.register.wanted import Wanted, only_as
+from pypx.basemount.layout import Basemount
 from pypx.cube.fields import pacs_name_of
 from pypx.errors import InvalidInput, InvalidValue, NotInStorage
 from pypx.storage.filesystem import FilesystemStorage
@@ -181,6 +183,16 @@ def test_a_folder_that_names_no_pacs_is_refused_where_it_is_to_be_registered() -
     assert only_as(wanted, "BCH") is wanted
     with pytest.raises(InvalidValue):
         pacs_name_of(wanted.folder)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["file:///a%00b", "file:///%ff%00", "file://[x", "http://[x"],
+    ids=["NUL", "NUL and no text", "brackets", "another kind"],
+)
+def test_a_storage_that_cannot_be_is_not_looked_into(tmp_path: Path, place: str) -> None:
+    with Storages(Basemount.of_log_directory(tmp_path / "log"), None) as storages:
+        assert storages.of(Wanted("1.2", target=f"{place}/SERVICES/PACS/BCH")) is None
 
 
 @pytest.fixture

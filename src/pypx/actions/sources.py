@@ -146,6 +146,8 @@ def _existing(path: Path) -> Path:
         path.stat()
     except OSError as error:
         _refuse(error)
+    except ValueError as error:
+        raise FileUnreadable(f"{str(path)!r} cannot be a file's name ({error})") from error
     return path
 
 

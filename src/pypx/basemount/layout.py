@@ -19,7 +19,7 @@ from pathlib import Path
 from pypx.basemount.incoming import IncomingDirectory, abandoned
 from pypx.basemount.modes import make_directory
 from pypx.basemount.trouble import unusable
-from pypx.errors import BasemountUnusable
+from pypx.errors import BasemountUnusable, InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,11 @@ class Basemount:
             ``~/dicom/log``.
         data : pathlib.Path, optional
             Where the images go instead of ``<BASEMOUNT>/data`` (``--datadir``).
+
+        Raises
+        ------
+        InvalidValue
+            When one of them holds what no path can.
         """
         if path is None:
             basemount = os.environ.get("BASEMOUNT")
@@ -112,6 +117,12 @@ class Basemount:
 
 
 def _absolute(path: Path) -> Path:
+    try:
+        is_path = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_path = False
+    if not is_path:
+        raise InvalidValue(f"{str(path)!r} cannot be a directory", "Correct --db, or where it stands.")
     # Not resolve(): a BASEMOUNT that is reached by a link keeps the name that the site gave it.
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100
 

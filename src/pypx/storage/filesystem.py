@@ -43,10 +43,15 @@ class FilesystemStorage(Storage):
     ------
     StorageUnreachable
         When it is not there.
+    InvalidValue
+        When it holds what no path can.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = Path(os.path.realpath(root.expanduser()))
+        try:
+            self._root = Path(os.path.realpath(root.expanduser()))
+        except ValueError as error:
+            raise InvalidValue(f"{str(root)!r} cannot be a directory", "Correct it.") from error
         if not self._root.is_dir():
             raise StorageUnreachable(
                 f"{self._root} is not a directory",

@@ -22,6 +22,14 @@ from pypx.storage.opening import open_storage
 logger = logging.getLogger("pypx.register")
 
 
+def _directory(label: str) -> Storage | None:
+    """The directory that a label names, which may come from anybody's JSON; None where that cannot be one."""
+    try:
+        return FilesystemStorage(Path(unquote(urlsplit(label).path)))
+    except (ValueError, InvalidValue):
+        return None
+
+
 class Storages:
     """Finds the storage of a series; a context manager, which closes what it opened.
 
@@ -63,7 +71,7 @@ class Storages:
 
     def _open(self, label: str) -> Storage | None:
         if label.startswith("file://"):
-            return FilesystemStorage(Path(unquote(urlsplit(label).path)))
+            return _directory(label)
         for name in ("swift", "storage"):
             for fields in services.read(self._basemount, name).values():
                 try:

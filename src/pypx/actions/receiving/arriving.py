@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pypx.actions.repack import RepackResult
 from pypx.basemount.smdb import Catalogue
+from pypx.errors import PypxError
 
 
 @dataclass
@@ -86,17 +87,20 @@ class ArrivingSeries:
         Raises
         ------
         PypxError
-            When the catalogue cannot be asked; the next call goes on from there.
+            When the catalogue cannot be asked; the next call goes on from there. Where all of them are
+            finished, they are given all the same.
         """
         with self._lock:
             changed = [uid for uid, one in self._series.items() if one.is_changed]
             for uid in changed:
                 self._series[uid].is_changed = False
-        complete = {
-            uid
-            for uid, record in self._catalogue.series_status(changed).items()
-            if record.requested and record.packed >= record.requested
-        }
+        try:
+            complete = self._complete(changed)
+        except PypxError:
+            if not all_of_them:
+                self._take_back(changed)
+                raise
+            complete = set()  # that they are finished must be told all the same
         now = time.monotonic()
         with self._lock:
             over = [
@@ -105,3 +109,18 @@ class ArrivingSeries:
                 if all_of_them or uid in complete or now - one.last >= self._quiet
             ]
             return [self._series.pop(uid).finished(uid, uid in complete) for uid in over]
+
+    def _complete(self, series_uids: Collection[str]) -> set[str]:
+        """Those of which as many images are held as were requested."""
+        return {
+            uid
+            for uid, record in self._catalogue.series_status(series_uids).items()
+            if record.requested and record.packed >= record.requested
+        }
+
+    def _take_back(self, changed: Collection[str]) -> None:
+        """Have the next call look at these once more."""
+        with self._lock:
+            for uid in changed:
+                if uid in self._series:
+                    self._series[uid].is_changed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,6 +125,21 @@ def test_a_search_goes_through_all_pages(tmp_path: Path) -> None:
             }
         )
         assert cube.files("1.2.3") == names
+
+
+def test_a_search_whose_pages_have_no_end(tmp_path: Path) -> None:
+    def same_page(asked: Asked, proceed: Callable[[], Answer]) -> Answer:
+        if "/search/" not in asked.path:
+            return proceed()
+        found = {"data": [{"name": "fname", "value": "SERVICES/PACS/HERE/1.dcm"}]}
+        links = [{"rel": "next", "href": asked.path}]
+        page = {"collection": {"items": [found], "links": links}}
+        return Answer(200, json.dumps(page).encode(), "application/vnd.collection+json")
+
+    with Server(lambda path: [path], Generation.FILE) as server, connect(server) as cube:
+        server.fault = same_page
+        with pytest.raises(CubeAnswer, match="again and again"):
+            cube.files("1.2.3")
 
 
 def test_what_is_not_in_storage_is_rejected(server: Server, storage: Path) -> None:

@@ -155,6 +155,17 @@ def test_a_listing_that_is_none(swift_container, listed):
         list(storage.list("x"))
 
 
+def test_a_listing_without_end(swift_container):
+    same = [{"name": f"x/{number:05d}", "bytes": 1} for number in range(10_000)]
+    answer = Answer(200, {"Content-Type": "application/json"}, json.dumps(same).encode())
+    with (
+        FaultyProxy(swift_container.server.port, _to_swift("GET", answer)) as proxy,
+        swift_container.at(proxy.port) as storage,
+        pytest.raises(StorageFailed, match="again and again"),
+    ):
+        list(storage.list("x"))
+
+
 def test_a_description_that_is_none(swift_container):
     answer = Answer(200, {"ETag": "x", "Content-Length": "\xb2"}, b"")
     with (

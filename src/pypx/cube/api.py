@@ -141,9 +141,13 @@ class Cube:
     def _search(self, wanted: Mapping[str, str], place: str) -> Iterator[Mapping[str, Any]]:
         """What is registered, page after page."""
         offset = 0
+        before: list[Mapping[str, Any]] = []
         while True:
             reply = self._transport.get(place + "search/", {**wanted, "limit": _PAGE, "offset": offset})
             found = documents.items(_page(reply, self._transport.url))
+            if found and found == before:
+                raise CubeAnswer(f"{self._transport.url} gives the same page again and again")
+            before = found
             yield from found
             if not found or "next" not in documents.links(reply.document):
                 return

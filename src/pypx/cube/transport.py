@@ -82,7 +82,9 @@ class Transport:
         self.url = address.url
         self._timeout = timeout
         self._retries = retries
-        self._auth: AuthBase = HTTPBasicAuth(address.username.encode(), address.password.encode())
+        self._auth: AuthBase = HTTPBasicAuth(
+            address.username.encode("utf-8", "replace"), address.password.encode("utf-8", "replace")
+        )
         self._mine = threading.local()
         self._sessions: list[requests.Session] = []
         self._ended = threading.Event()

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pypx.dcmtk import association, confinement, dimse, identifier
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Retrieval, Transfer
+from pypx.dcmtk.scratch import scratch
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import Status
@@ -151,8 +151,8 @@ def get(
     """
     reader = Reader(on_stored)
     confined = confinement.is_possible()
-    with TemporaryDirectory(prefix="px-get-") as scratch:
-        file = identifier.write(query, Path(scratch) / "query.dcm")
+    with scratch() as directory_of_query:
+        file = identifier.write(query, directory_of_query / "query.dcm")
         ended = caller.run(
             "getscu",
             lambda binary, node: argv(

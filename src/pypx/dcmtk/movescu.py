@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pypx.dcmtk import association, dimse, identifier
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Retrieval, Transfer
+from pypx.dcmtk.scratch import scratch
 from pypx.dicom.node import Node
 from pypx.dicom.query import Query
 from pypx.dicom.status import Status
@@ -118,8 +117,8 @@ def move(
     BinaryMissing
     """
     reader = Reader(on_progress)
-    with TemporaryDirectory(prefix="px-move-") as scratch:
-        file = identifier.write(query, Path(scratch) / "query.dcm")
+    with scratch() as directory_of_query:
+        file = identifier.write(query, directory_of_query / "query.dcm")
         patience = caller.timeout if hangs is None else _LONGEST_SILENCE
         ended = caller.run(
             "movescu",

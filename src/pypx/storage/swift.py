@@ -143,6 +143,8 @@ class SwiftStorage(Storage):
             yield from entries
             if len(entries) < _LISTED_AT_ONCE:
                 return
+            if entries[-1].name <= marker:
+                raise StorageFailed(f"{self.label} lists the same objects again and again")
             marker = entries[-1].name
 
     def _list_from(

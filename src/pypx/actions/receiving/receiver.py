@@ -202,12 +202,22 @@ class Receiver:
                     thread = threading.Thread(target=self._serve, args=(visitor,), daemon=True)
                     with self._lock:
                         self._running.add(thread)
-                    thread.start()
+                    self._start(thread, visitor)
         except Exception as error:
             logger.debug("internal error", exc_info=True)
             self._failure = InternalError(f"{type(error).__name__}: {error}")
         finally:
             self._door.close()
+
+    def _start(self, thread: threading.Thread, visitor: Visitor) -> None:
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The system gives no more threads: this peer has to come again.
+            with self._lock:
+                self._running.discard(thread)
+            visitor.connection.close()
+            self._observer.on_problem(InternalError(f"{visitor.address} cannot be served now ({error})"))
 
     def _watch_space(self) -> None:
         """End what is received before the disk is full.

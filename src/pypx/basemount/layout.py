@@ -20,6 +20,7 @@ from pypx.basemount.incoming import IncomingDirectory, abandoned
 from pypx.basemount.modes import make_directory
 from pypx.basemount.trouble import unusable
 from pypx.errors import BasemountUnusable, InvalidValue
+from pypx.home import at_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _absolute(path: Path) -> Path:
     if not is_path:
         raise InvalidValue(f"{str(path)!r} cannot be a directory", "Correct --db, or where it stands.")
     # Not resolve(): a BASEMOUNT that is reached by a link keeps the name that the site gave it.
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100
+    return Path(os.path.abspath(at_home(path)))  # noqa: PTH100
 
 
 def _make(directory: Path, *, private: bool) -> None:

@@ -26,6 +26,7 @@ from pypx.cli.json_arguments import take_json_arguments
 from pypx.cli.query import patients_named
 from pypx.discretion import hide, hide_nothing
 from pypx.errors import InternalError, Interrupted, OutputUnwritable, PypxError, UsageError
+from pypx.home import at_home
 from pypx.printable import printable_json
 
 #: Objects after which Python looks for cycles among them. Its own 700 are for programs that make many; here
@@ -126,9 +127,7 @@ def _keep_debug(context: click.Context, parameter: click.Parameter, directory: s
     """Keep the log, and the JSON when it is there, in files of this run's own."""
     if directory is None:
         return
-    stem = (
-        Path(directory).expanduser() / f"{context.info_name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    )
+    stem = at_home(directory) / f"{context.info_name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     try:
         stem.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         terminal.keep_log(stem.with_suffix(".log"))

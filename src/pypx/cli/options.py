@@ -12,6 +12,7 @@ import click
 
 from pypx.cli.types import Seconds
 from pypx.discretion import hide_below
+from pypx.home import at_home
 
 if TYPE_CHECKING:
     from pypx.actions.sources import SourceFiles
@@ -258,4 +259,4 @@ def decorated(command: _Command, *decorators: _Decorator) -> _Command:
 
 
 def _path(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None
+    return at_home(text) if text else None

@@ -17,6 +17,7 @@ from pypx.cli.options import basemount_of, catalogue_options, former_options, jo
 from pypx.cli.storage import retry_options, storage_of, storage_options
 from pypx.discretion import without_patients
 from pypx.errors import UsageError
+from pypx.home import at_home
 from pypx.printable import printable
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def _put(run: _Run) -> _Answer:
         raise UsageError("objPut does not name files by their attributes", "px-push does.")
     named = [*run.asked.texts("fileList"), *([run.asked.text("file")] if run.asked.text("file") else [])]
     files = [path for name in named for path in SourceFiles(path=Path(name)).files()]
-    local = Path(run.asked.text("localpath") or ("." if named else "")).expanduser()
+    local = at_home(run.asked.text("localpath") or ("." if named else ""))
     if not named and not run.asked.text("localpath"):
         raise UsageError("Which files?", "Name a file or a directory as localpath.")
     if local.is_dir() and not named:
@@ -230,7 +231,7 @@ def _put(run: _Run) -> _Answer:
     elif not named:
         files += SourceFiles(path=local).files()
     over = run.asked.text("mapLocationOver") or (local if local.is_dir() else local.parent)
-    done = put_files(run.storage, files, Path(over).expanduser(), to, run.options["jobs"], run.progress)
+    done = put_files(run.storage, files, at_home(over), to, run.options["jobs"], run.progress)
     return _transferred(done, str(local))
 
 
@@ -243,7 +244,7 @@ def _pull(run: _Run) -> _Answer:
     done = pull_objects(
         run.storage,
         run.asked.text("fromLocation", "path"),
-        Path(to).expanduser(),
+        at_home(to),
         run.asked.text("substr"),
         run.options["jobs"],
         run.progress,

@@ -26,6 +26,7 @@ from pypx.cli.options import (
     templates_of,
 )
 from pypx.cli.surroundings import SHELL, Surroundings
+from pypx.home import at_home
 
 if TYPE_CHECKING:
     from pypx.actions.progress import Progress
@@ -139,7 +140,7 @@ def _sources(options: Mapping[str, Any]) -> Iterator[SourceFiles]:
         yield replace(named, listed=sys.stdin.buffer, nul_separated=null)
     else:
         try:
-            opened = Path(name).expanduser().open("rb")
+            opened = at_home(name).open("rb")
         except OSError as error:
             raise FileUnreadable(f"{name} cannot be read ({error.strerror})") from error
         with opened:

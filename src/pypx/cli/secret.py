@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pypx.errors import FileUnreadable
+from pypx.home import at_home
 
 logger = logging.getLogger("pypx.secret")
 
@@ -39,7 +40,7 @@ def secret_of(options: Mapping[str, Any], name: str, variable: str) -> str | Non
     if not said:
         return None
     text = str(said)
-    return _line_of(Path(text[1:]).expanduser(), name) if text.startswith("@") else text
+    return _line_of(at_home(text[1:]), name) if text.startswith("@") else text
 
 
 def _line_of(file: Path, name: str) -> str:

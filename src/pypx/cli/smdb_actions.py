@@ -15,6 +15,7 @@ from pypx.cli.auditing import audited
 from pypx.cli.progress import progress_bar
 from pypx.discretion import hide
 from pypx.errors import FileUnreadable, UsageError
+from pypx.home import at_home
 
 if TYPE_CHECKING:
     from pypx.actions.smdb.tables import Table
@@ -100,7 +101,7 @@ class Asked:
         if any(self.options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile")):
             return list(files_of(self.options).files())
         if (text_is_path and self.text) or ("/" in self.text and not self.text.startswith("{")):
-            return list(SourceFiles(path=Path(self.text).expanduser()).files())
+            return list(SourceFiles(path=at_home(self.text)).files())
         return []
 
 
@@ -287,7 +288,7 @@ def _check(asked: Asked) -> Outcome:
 def _import(asked: Asked) -> Outcome:
     from pypx.actions.smdb.import_tables import import_tables
 
-    root = Path(asked.text).expanduser() if asked.text else asked.basemount.log
+    root = at_home(asked.text) if asked.text else asked.basemount.log
     with (
         _catalogue(asked) as catalogue,
         progress_bar() as progress,
@@ -304,7 +305,7 @@ def _export(asked: Asked) -> Outcome:
     if not asked.text:
         raise UsageError("export needs a directory to write to", "Name it with --actionArgs DIR.")
     with _catalogue(asked) as catalogue, progress_bar() as progress:
-        directory = Path(asked.text).expanduser()
+        directory = at_home(asked.text)
         with audited(asked.basemount, "export", target=str(directory)) as doing:
             result = export_tables(asked.basemount, catalogue, directory, progress)
             doing.add((), result.counts)
@@ -332,7 +333,7 @@ def _read(name: str) -> str:
     try:
         if name == "-":
             return sys.stdin.buffer.read(_LARGEST).decode()
-        with Path(name).expanduser().open(encoding="utf-8") as file:
+        with at_home(name).open(encoding="utf-8") as file:
             return file.read(_LARGEST)
     except (OSError, UnicodeDecodeError) as error:
         raise FileUnreadable(f"{name} cannot be read ({error})") from error

@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pypx.actions.progress import Progress, ignore_progress
 from pypx.cli.progress import progress_bar
 from pypx.errors import FileUnreadable, InvalidInput, UsageError
+from pypx.home import at_home
 
 if TYPE_CHECKING:
     from pypx.actions.found import Found
@@ -91,13 +91,11 @@ def _documents(text: str | None, file: str) -> Sequence[object]:
 
 def _text_of(name: str) -> str:
     try:
-        return Path(name).expanduser().read_text("utf-8")
+        return at_home(name).read_text("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{name} is not UTF-8 text") from error
     except OSError as error:
         raise FileUnreadable(f"{name} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise FileUnreadable(f"{name!r} cannot be a file's name ({error})") from error
 
 
 def _piped() -> Sequence[object] | None:

@@ -11,6 +11,7 @@ import click
 from pypx.cli.options import decorated
 from pypx.cli.secret import secret_of
 from pypx.errors import InvalidValue, UsageError
+from pypx.home import at_home
 
 if TYPE_CHECKING:
     from pypx.dicom.tls import TlsSettings
@@ -116,7 +117,7 @@ def resolved(fields: Mapping[str, Any], directory: Path) -> dict[str, Any]:
 def _resolved(text: str, directory: Path) -> str:
     path = text.removeprefix("@")
     sign = text[: len(text) - len(path)]
-    return f"{sign}{directory / Path(path).expanduser()}"
+    return f"{sign}{directory / at_home(path)}"
 
 
 def _is_off(tls: Any) -> bool:
@@ -134,7 +135,7 @@ def _one_of(known: tuple[str, ...], name: str, given: Mapping[str, Any]) -> str:
 
 
 def _path(text: Any) -> Path | None:
-    return Path(str(text)).expanduser().absolute() if text else None
+    return at_home(str(text)).absolute() if text else None
 
 
 def _passphrase(given: Mapping[str, Any]) -> str:

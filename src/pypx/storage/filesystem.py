@@ -21,6 +21,7 @@ from pypx.errors import (
     StorageRefused,
     StorageUnreachable,
 )
+from pypx.home import at_home
 from pypx.storage.interface import PIECE, Storage, StoredObject, md5_of
 from pypx.storage.local import unreadable
 from pypx.storage.names import checked_name, checked_prefix
@@ -49,7 +50,7 @@ class FilesystemStorage(Storage):
 
     def __init__(self, root: Path) -> None:
         try:
-            self._root = Path(os.path.realpath(root.expanduser()))
+            self._root = Path(os.path.realpath(at_home(root)))
         except ValueError as error:
             raise InvalidValue(f"{str(root)!r} cannot be a directory", "Correct it.") from error
         if not self._root.is_dir():

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import select
 import socket
 import ssl
-import struct
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from pypx.dcmtk import tls_connection
+from pypx.dcmtk.local_peer import is_of_our_user
 from pypx.dicom.node import Node
 from pypx.dicom.tls import TlsSettings
 from pypx.errors import PypxError
@@ -34,8 +32,6 @@ _CHUNK = 65536
 _FAREWELL = 5.0
 
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-_CONNECTIONS = Path("/proc/net/tcp")
 
 
 class _Direction:
@@ -217,14 +213,14 @@ class Bridge:
         """One association after the other, as the program asks for them."""
         while True:
             try:
-                plain, (_, port) = self._server.accept()
+                plain, _ = self._server.accept()
             except OSError:
                 return  # it was closed
             with plain:
-                if _is_ours(port):
+                if is_of_our_user(plain):
                     self._carry_one(plain)
                 else:
-                    logger.warning("Another user connected to port %d, and was sent away", port)
+                    logger.warning("Another user connected to %s, and was sent away", self.node)
 
     def _carry_one(self, plain: socket.socket) -> None:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -239,13 +235,3 @@ class Bridge:
         except ssl.SSLError as error:
             # In TLS 1.3, one that does not like our certificate says so only after we are done.
             self.failure = tls_connection.failure(str(self._node), self._tls, error)
-
-
-def _is_ours(port: int) -> bool:
-    """Whether the socket that is connected from this port of 127.0.0.1 is our own user's (proc(5))."""
-    here = f"{struct.unpack('=I', socket.inet_aton(_HERE))[0]:08X}:{port:04X}"
-    try:
-        rows = [line.split() for line in _CONNECTIONS.read_text("ascii").splitlines()[1:]]
-    except OSError:
-        return False
-    return any(row[1] == here and row[7] == str(os.geteuid()) for row in rows)

@@ -147,21 +147,18 @@ class Connection:
 
     def _abort(self, _one: bytes) -> None:
         self._write(pdu(Pdu.ABORT))
-        # Closing with something unread would reset the connection.
-        self._socket.shutdown(socket.SHUT_WR)
-        self._listen_on(1.0)
+        self._hang_up()
 
     def _reset(self, _one: bytes) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     def _close(self, _one: bytes) -> None:
-        self._socket.shutdown(socket.SHUT_WR)
-        self._listen_on(1.0)
+        self._hang_up()
 
     def _half(self, one: bytes) -> None:
         self._write(one[: len(one) // 2])
-        self._close(one)
+        self._hang_up()
 
     def _silence(self, _one: bytes) -> None:
         self._listen_on(None)
@@ -178,6 +175,15 @@ class Connection:
 
     def _unknown(self, _one: bytes) -> None:
         self._write(pdu(0x42, b"\x1b]52;c;cHduZWQ=\x07"))
+        self._listen_on(1.0)
+
+    def _hang_up(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            # The other side was faster.
+            raise Gone from error
+        # Closing with something unread would reset the connection.
         self._listen_on(1.0)
 
     def _listen_on(self, seconds: float | None) -> None:

@@ -158,6 +158,15 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, words: str) -> No
     _assert_one_sentence(ran, "file-unreadable", words)
 
 
+def test_a_name_that_no_file_can_have() -> None:
+    options = {"then": "status", "reportDataFile": "a\0b"}
+    ran = run_tool("px-do", "--JSONargs", json.dumps(options))
+    assert (ran.status, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("px-do: ")
+    assert "reportDataFile cannot be" in line
+
+
 @pytest.mark.parametrize("named", ["key", "word"])
 def test_another_pacs_is_another_one_as_a_whole(
     found: dict[str, Any], orthanc: Orthanc, basemount: Path, tmp_path: Path, named: str

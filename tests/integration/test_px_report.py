@@ -288,6 +288,12 @@ def test_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
     assert ran.error == "file-unreadable"
 
 
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    ran = report("--JSONargs", json.dumps({"reportDataFile": "nul\0"}), directory=tmp_path)
+    assert_wrong(ran, 2, "reportDataFile cannot be")
+    assert ran.stdout == ""
+
+
 def test_nothing_piped_at_a_terminal() -> None:
     ran = run_in_terminal(["px-report"])
     assert ran.status == 2

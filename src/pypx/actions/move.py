@@ -18,6 +18,7 @@ from pypx.actions.repack import RepackResult, resume
 from pypx.actions.verdict import MoveResult, Verdict, described, has_all, judge, judge_sent
 from pypx.actions.ways import Get, Place, Way
 from pypx.actions.ways_move import Receive, Send
+from pypx.backoff import doubled
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event
 from pypx.basemount.smdb import Catalogue
@@ -157,7 +158,7 @@ def pause_after(fruitless: int) -> float:
     fruitless : int
         How many retries in a row have brought nothing new.
     """
-    return min(FIRST_PAUSE * 2.0**fruitless, LONGEST_PAUSE)
+    return doubled(FIRST_PAUSE, fruitless, LONGEST_PAUSE)
 
 
 def _is_here(request: MoveRequest, basemount: Basemount) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from pypx.basemount.incoming import IncomingDirectory, abandoned
 from pypx.basemount.modes import make_directory
 from pypx.basemount.trouble import unusable
-from pypx.errors import BasemountUnusable, InvalidValue
+from pypx.errors import BasemountUnusable
 from pypx.home import at_home
 
 
@@ -118,12 +118,6 @@ class Basemount:
 
 
 def _absolute(path: Path) -> Path:
-    try:
-        is_path = b"\0" not in os.fsencode(path)
-    except UnicodeEncodeError:
-        is_path = False
-    if not is_path:
-        raise InvalidValue(f"{str(path)!r} cannot be a directory", "Correct --db, or where it stands.")
     # Not resolve(): a BASEMOUNT that is reached by a link keeps the name that the site gave it.
     return Path(os.path.abspath(at_home(path)))  # noqa: PTH100
 

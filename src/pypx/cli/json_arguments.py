@@ -93,7 +93,7 @@ def _one(value: Any, is_flag: bool) -> Any:
 def _scalar(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise TypeError
-    if isinstance(value, str) and "\0" in os.fsencode(value).decode("latin-1"):
-        # No command line has one, nor has it half a character.
+    if isinstance(value, str) and b"\0" in os.fsencode(value):
+        # No command line has one; nor has it half a character, of which fsencode complains.
         raise ValueError
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

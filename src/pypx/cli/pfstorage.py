@@ -6,7 +6,6 @@ import json as json_module
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -221,7 +220,7 @@ def _put(run: _Run) -> _Answer:
     if "%pack" in to:
         raise UsageError("objPut does not name files by their attributes", "px-push does.")
     named = [*run.asked.texts("fileList"), *([run.asked.text("file")] if run.asked.text("file") else [])]
-    files = [path for name in named for path in SourceFiles(path=Path(name)).files()]
+    files = [path for name in named for path in SourceFiles(path=at_home(name)).files()]
     local = at_home(run.asked.text("localpath") or ("." if named else ""))
     if not named and not run.asked.text("localpath"):
         raise UsageError("Which files?", "Name a file or a directory as localpath.")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import threading
 import time
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from pypx.backoff import doubled, scattered
 from pypx.cube import documents
 from pypx.cube.address import CubeAddress
 from pypx.errors import CubeAnswer, CubeFailed, CubeRefused, CubeUnreachable, Interrupted, PypxError
@@ -136,8 +136,8 @@ class Transport:
         raise AssertionError("unreachable")
 
     def _pause(self, passing: _Passing, retry: int) -> None:
-        grown = min(FIRST_PAUSE * 2**retry, _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
-        seconds = max(grown, min(passing.wait, _LONGEST_PAUSE))
+        grown = doubled(FIRST_PAUSE, retry, _LONGEST_PAUSE)
+        seconds = max(scattered(grown), min(passing.wait, _LONGEST_PAUSE))
         logger.warning("%s; asking again in %.1f s", passing.error.message, seconds)
         if self._ended.wait(seconds):
             raise Interrupted("The work is being ended")

@@ -113,7 +113,7 @@ def _load_identity(into: ssl.SSLContext, key: Path, certificate: Path, passphras
         return passphrase
 
     for file in (certificate, key):
-        if "\0" in str(file) or not os.access(file, os.R_OK) or not file.is_file():
+        if not os.access(file, os.R_OK) or not file.is_file():
             raise TlsFilesUnusable(f"{file} does not exist, or may not be read")
     if key.stat().st_mode & _OTHERS:
         logger.warning("The private key %s can be read by others: chmod 600 %s", key, key)

@@ -67,13 +67,9 @@ _ESCAPE = b"\x1b"
 _warnings_lock = Lock()
 
 
+@lru_cache(maxsize=64)
 def character_sets(declared: bytes) -> tuple[str, ...]:
     """The Python codecs that a SpecificCharacterSet (0008,0005) names; UTF-8 for ASCII and unknown ones."""
-    return _codecs(declared) if len(declared) <= _LONGEST_REMEMBERED else _codecs.__wrapped__(declared)
-
-
-@lru_cache(maxsize=256)
-def _codecs(declared: bytes) -> tuple[str, ...]:
     terms = [term.strip(" \0") for term in declared.decode("ascii", "replace").split("\\")]
     if terms == [""]:
         return ("utf-8",)

@@ -49,10 +49,7 @@ class FilesystemStorage(Storage):
     """
 
     def __init__(self, root: Path) -> None:
-        try:
-            self._root = Path(os.path.realpath(at_home(root)))
-        except ValueError as error:
-            raise InvalidValue(f"{str(root)!r} cannot be a directory", "Correct it.") from error
+        self._root = Path(os.path.realpath(at_home(root)))
         if not self._root.is_dir():
             raise StorageUnreachable(
                 f"{self._root} is not a directory",

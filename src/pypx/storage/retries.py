@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from dataclasses import dataclass
 
+from pypx.backoff import doubled, scattered
 from pypx.errors import Interrupted
 
 #: Seconds before the first retry, doubled before each further one, and what they grow to.
@@ -40,10 +40,8 @@ class Retries:
         asked : float
             What the other side asked for, in seconds.
         """
-        grown = min(self.first_pause * 2 ** (retry - 1), LONGEST_PAUSE)
-        # Those that failed together shall not come back together.
-        pause: float = max(grown * random.uniform(0.75, 1.25), min(asked, LONGEST_PAUSE))  # noqa: S311
-        return pause
+        grown = doubled(self.first_pause, retry - 1, LONGEST_PAUSE)
+        return max(scattered(grown), min(asked, LONGEST_PAUSE))
 
 
 class Patience:

@@ -21,6 +21,7 @@ from pypx.actions.do import Done, SeriesDone
 from pypx.actions.found import Found, FoundSeries, FoundStudy
 from pypx.actions.receiving.line import Line
 from pypx.actions.repack import RepackResult
+from pypx.backoff import doubled
 from pypx.basemount.history import received_since
 from pypx.basemount.layout import Basemount
 from pypx.basemount.modes import open_file
@@ -264,8 +265,7 @@ def pause_after(failures: int) -> float:
     failures : int
         How often it had failed before.
     """
-    # A storage may be away for weeks: a power of so many would be no number any more.
-    return min(FIRST_PAUSE * 2.0 ** min(failures, 16), LONGEST_PAUSE)
+    return doubled(FIRST_PAUSE, failures, LONGEST_PAUSE)
 
 
 def _line(uid: str, results: Sequence[SeriesDone], error: PypxError | None) -> Line:

@@ -87,6 +87,7 @@ class Batches:
         data: Placer,
         quarantine: Placer,
     ) -> None:
+        # As it was named: that is what a log leaves out.
         self._data = basemount.data
         self._catalogue = catalogue
         self._takes = source is Source.TAKE

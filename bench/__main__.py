@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).parent.parent
 
-#: Each is a module of this package with ``benchmark(scratch, runs, command) -> Section``.
+#: Each is a module of this package with ``benchmark(scratch, runs, command) -> Section``: an empty directory,
+#: how often each contender runs, and the command that was typed, for the results.
 BENCHMARKS = (
     *("find", "report", "retrieve", "receive", "repack", "status", "push", "register"),
     "growth",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import venv
 from functools import cache
 from pathlib import Path
@@ -18,22 +19,20 @@ NAME = "release 3.12.6"
 _scratch = TemporaryDirectory(prefix="pypx-bench-earlier-")
 
 
-class NotInstallable(Exception):
-    """The package index does not have it, or cannot be reached; what pip said is in the message."""
+def script(name: str) -> Path | None:
+    """One of its console scripts; None, which is said once, where it cannot be installed."""
+    scripts = _scripts()
+    return scripts / name if scripts else None
 
 
 @cache
-def scripts() -> Path:
-    """Where its console scripts are, installed when they are first asked for.
-
-    Raises
-    ------
-    NotInstallable
-    """
+def _scripts() -> Path | None:
     directory = Path(_scratch.name)
     venv.create(directory, with_pip=True)
     pip = [str(directory / "bin" / "python"), "-m", "pip", "install", "--quiet", *REQUIREMENTS]
     installed = subprocess.run(pip, capture_output=True, text=True, check=False)
-    if installed.returncode:
-        raise NotInstallable(" ".join((installed.stderr or installed.stdout).split())[-200:])
-    return directory / "bin"
+    if not installed.returncode:
+        return directory / "bin"
+    said = " ".join((installed.stderr or installed.stdout).split())[-200:]
+    sys.stderr.write(f"{NAME} cannot be installed: {said}\n")
+    return None

@@ -31,17 +31,7 @@ _MEMORY = 150e6
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it."""
     server_directory = scratch / "orthanc"
     server_directory.mkdir()
     with Orthanc(server_directory) as server:
@@ -188,11 +178,9 @@ def _large(case: _Case, scratch: Path, runs: int) -> tuple[Comparison, list[Row]
 
 def _small(case: _Case, scratch: Path, runs: int) -> tuple[Comparison, list[Row]]:
     contenders: dict[str, Callable[[], Usage]] = {"bare": case.by_hand(), "px-find": case.px_find}
-    try:
-        px_find = earlier.scripts() / "px-find"
+    px_find = earlier.script("px-find")
+    if px_find:
         contenders["earlier"] = lambda: case.earlier(px_find, scratch / "log")
-    except earlier.NotInstallable as error:
-        sys.stderr.write(f"{earlier.NAME} cannot be installed: {error}\n")
     measured = in_turns(contenders, runs)
     whole, calls = measured["px-find"], measured["bare"]
     more = whole.seconds - calls.seconds

@@ -56,17 +56,7 @@ class _Curve:
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it, and draw it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it, and draw it."""
     curves = [*_of_catalogue(scratch, runs), _of_repack(scratch, runs), _of_find(scratch, runs)]
     if not QUICK:
         _draw(curves)

@@ -26,17 +26,7 @@ _THREADS = 8
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it."""
     study = Study("BENCH-1", attributes={"PatientName": "Bench^Push", "StudyDate": "20260101"})
     for number in range(1, _SERIES + 1):
         study.series(number, _INSTANCES, SeriesDescription=f"Series {number}")

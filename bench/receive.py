@@ -44,17 +44,7 @@ _EACH = (
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it."""
     small, large = (_Load.of(scratch / f"sent-{size}", size, count) for size, count in (_SMALL, _LARGE))
     of_small, small_rows = _against_bare(small, f"{small.count:,} objects of 16 x 16", runs, 1.6, scratch)
     of_large, large_rows = _against_bare(large, f"{large.count:,} images of 512 x 512", runs, 1.2, scratch)
@@ -173,12 +163,11 @@ def _against_processes(load: _Load, scratch: Path, runs: int) -> tuple[Compariso
         "processes": lambda: with_processes(f"{sys.executable} -c '{_EACH}' #p/#f {packed}/#f.dcm"),
         "px-listen": lambda: _px_listen(load, scratch),
     }
-    try:
-        repack = f"{earlier.scripts()}/px-repack --xcrdir #p --xcrfile #f"
-        command = f"{repack} --logdir {scratch}/earlier-log --datadir {packed} --verbosity 0"
+    px_repack = earlier.script("px-repack")
+    if px_repack:
+        places = f"--logdir {scratch}/earlier-log --datadir {packed}"
+        command = f"{px_repack} --xcrdir #p --xcrfile #f {places} --verbosity 0"
         contenders["earlier"] = lambda: with_processes(command)
-    except earlier.NotInstallable as error:
-        sys.stderr.write(f"{earlier.NAME} cannot be installed: {error}\n")
     measured = in_turns(contenders, max(1, runs // 2))
     ours, bare = measured["px-listen"].each(load.count), measured["processes"].each(_FEW)
     before = measured["earlier"].each(_FEW) if "earlier" in measured else None

@@ -27,17 +27,7 @@ _SMALL, _LARGE = sized(10, 3), sized(1000, 24)
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it."""
     site = _Site(scratch)
     series = {count: site.push(count) for count in (_SMALL, _LARGE)}
     compared, file_rows = _of_files(site, series[_LARGE], runs)

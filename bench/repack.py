@@ -31,17 +31,7 @@ _MEMORY = 150e6
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it."""
     case = _Case(scratch, _write_files(scratch / "source"))
     compared, loop_rows = _against_loop(case, runs)
     before, earlier_rows = _against_earlier(case, runs)
@@ -148,10 +138,9 @@ def _against_loop(case: _Case, runs: int) -> tuple[Comparison, list[Row]]:
 
 
 def _against_earlier(case: _Case, runs: int) -> tuple[Measurement | None, list[Row]]:
-    try:
-        px_repack = earlier.scripts() / "px-repack"
-    except earlier.NotInstallable as error:
-        return None, [Row(earlier.NAME, f"cannot be installed here: {error}", "at least 4 times", False)]
+    px_repack = earlier.script("px-repack")
+    if px_repack is None:
+        return None, [Row(earlier.NAME, "cannot be installed here", "at least 4 times", False)]
     measured = in_turns({"px-repack": case.px_repack, "earlier": lambda: case.earlier(px_repack)}, runs)
     ratio = measured["earlier"].seconds / measured["px-repack"].seconds
     return measured["earlier"], [

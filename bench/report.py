@@ -24,17 +24,7 @@ _FORMS = ("tabular", "csv", "html")
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it."""
     found = scratch / "found.json"
     found.write_text(json.dumps(to_json(_found())))
     contenders: dict[str, Callable[[], Usage]] = {
@@ -43,11 +33,10 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
         "json.load": lambda: run([sys.executable, "-c", _BARE], stdin=found),
         **{form: _report(_SCRIPTS, form, found) for form in _FORMS},
     }
-    try:
-        contenders["earlier"] = _report(earlier.scripts(), "tabular", found)
-        contenders["earlier help"] = lambda: run([str(earlier.scripts() / "px-find"), "--help"])
-    except earlier.NotInstallable as error:
-        sys.stderr.write(f"{earlier.NAME} cannot be installed: {error}\n")
+    px_report, px_find = earlier.script("px-report"), earlier.script("px-find")
+    if px_report and px_find:
+        contenders["earlier"] = _report(px_report.parent, "tabular", found)
+        contenders["earlier help"] = lambda: run([str(px_find), "--help"])
     measured = in_turns(contenders, runs)
     comparisons = (
         Comparison(

@@ -29,17 +29,7 @@ _CASES = ((64, sized(2000, 20), 3.0), (512, sized(2000, 20), 1.4))
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it."""
     sections: list[tuple[Comparison, list[Row]]] = []
     for size, instances, most in _CASES:
         home = scratch / f"orthanc-{size}"

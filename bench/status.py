@@ -26,17 +26,7 @@ _WILDCARD, _EVERYTHING, _FITTING = "P0000*", "*", 100
 
 
 def benchmark(scratch: Path, runs: int, command: str) -> Section:
-    """Measure all of it.
-
-    Parameters
-    ----------
-    scratch : pathlib.Path
-        An empty directory.
-    runs : int
-        Of each contender.
-    command : str
-        That was typed, for the results.
-    """
+    """Measure all of it."""
     bare = in_turns({"python": lambda: run([sys.executable, "-c", "pass"])}, runs)["python"]
     of_sqlite, sqlite_rows = _measured(_Case("SQLite", scratch / "sqlite"), bare, runs)
     with Postgresql() as server:

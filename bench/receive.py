@@ -15,7 +15,7 @@ from pathlib import Path
 from bench import earlier, machine
 from bench.aside import set_aside
 from bench.measuring import ENVIRONMENT, Usage, in_turns
-from bench.receivers import storescp
+from bench.receivers import AS_FAST_AS_IT_CAN, AS_IT_COMES, storescp
 from bench.results import Comparison, Row, Section, megabytes
 from bench.sizes import sized
 from demo.server import HOST
@@ -50,14 +50,16 @@ def benchmark(scratch: Path, runs: int, command: str) -> Section:
     of_large, large_rows = _against_bare(large, f"{large.count:,} images of 512 x 512", runs, 1.2, scratch)
     of_each, each_rows = _against_processes(small, scratch, runs)
     rows = [*small_rows, *large_rows, *each_rows, *_memory_rows(scratch)]
-    comparisons = (of_small, of_large, of_each)
+    comparisons = (*of_small, *of_large, of_each)
     return Section("receive", command, machine.described(), _about(runs), rows, comparisons)
 
 
 def _about(runs: int) -> str:
     return (
-        f"{_SENDERS} dcmsend at once, on loopback. *storescp* is bare (``storescp --fork +B``), until the"
-        " senders have ended. *px-listen* until the last object is in data/ and in the catalogue."
+        f"{_SENDERS} dcmsend at once, on loopback. *storescp* is bare, until the senders have ended: as it"
+        f" comes (``{' '.join(AS_IT_COMES)}``), and with the options that px-listen gives it as well"
+        f" (``{' '.join(AS_FAST_AS_IT_CAN[len(AS_IT_COMES) :])}``). *px-listen* until the last object is in"
+        " data/ and in the catalogue."
         f" {runs} runs each, in turns; load of the machine at the end: {machine.load()}."
     )
 
@@ -95,8 +97,8 @@ class _Load:
         return time.perf_counter() - begun
 
 
-def _bare(load: _Load, scratch: Path) -> Usage:
-    with storescp(scratch / "bare") as port:
+def _bare(load: _Load, scratch: Path, options: Sequence[str]) -> Usage:
+    with storescp(scratch / "bare", options=options) as port:
         seconds = load.send(port)
     set_aside(scratch / "bare")
     return Usage(seconds, 0)
@@ -133,16 +135,26 @@ def _memory(listen: PxListen) -> int:
 
 def _against_bare(
     load: _Load, title: str, runs: int, most: float, scratch: Path
-) -> tuple[Comparison, list[Row]]:
-    measured = in_turns(
-        {"bare": lambda: _bare(load, scratch), "px-listen": lambda: _px_listen(load, scratch)}, runs
-    )
-    ours, bare = measured["px-listen"], measured["bare"]
+) -> tuple[list[Comparison], list[Row]]:
+    bare, tuned, ours = in_turns(
+        {
+            "bare": lambda: _bare(load, scratch, AS_IT_COMES),
+            "tuned": lambda: _bare(load, scratch, AS_FAST_AS_IT_CAN),
+            "px-listen": lambda: _px_listen(load, scratch),
+        },
+        runs,
+    ).values()
     ratio = ours.seconds / bare.seconds
-    return Comparison(f"px-listen, {title}", ours, "storescp", bare), [
+    comparisons = [
+        Comparison(f"px-listen, {title}", ours, " ".join(("storescp", *AS_IT_COMES)), bare),
+        Comparison(f"px-listen, {title}", ours, " ".join(("storescp", *AS_FAST_AS_IT_CAN)), tuned),
+    ]
+    return comparisons, [
         Row.of_times(f"{title}: storescp", bare),
+        Row.of_times(f"{title}: storescp with px-listen's options", tuned),
         Row.of_times(f"{title}: px-listen", ours),
         Row(f"{title}: px-listen / storescp", f"{ratio:.2f}", f"at most {most}", ratio <= most),
+        Row(f"{title}: px-listen / storescp with its options", f"{ours.seconds / tuned.seconds:.2f}"),
     ]
 
 
@@ -153,7 +165,7 @@ def _against_processes(load: _Load, scratch: Path, runs: int) -> tuple[Compariso
 
     def with_processes(each: str) -> Usage:
         packed.mkdir()
-        with storescp(scratch / "each", 0, "-xcr", each) as port:
+        with storescp(scratch / "each", options=(*AS_FAST_AS_IT_CAN, "-xcr", each)) as port:
             seconds = few.send(port, lambda: len(list(packed.rglob("*.dcm"))) == _FEW)
         set_aside(packed)
         set_aside(scratch / "each")

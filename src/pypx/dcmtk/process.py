@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,6 +201,7 @@ class Processes:
         keep_open: Sequence[int],
         on_line: Callable[[str], None],
         hangs: Callable[[], bool],
+        environment: Mapping[str, str],
     ) -> Ended:
         """Run a program that has a connection as its standard input, as inetd does, to its end.
 
@@ -217,13 +218,15 @@ class Processes:
             Gets each line that the program writes, while it runs.
         hangs : callable
             Asked now and then whether the program is to be ended.
+        environment : mapping of str to str
+            Variables that the program has as well.
 
         Raises
         ------
         BinaryMissing
             When it cannot be started.
         """
-        process = self._start(argv, (log.writer, *keep_open), None, connection)
+        process = self._start(argv, (log.writer, *keep_open), None, connection, environment=environment)
         try:
             log.close_writer()
             return _follow(process, log.reader, _LOOK_INTERVAL, on_line, hangs, _SERVER_GATHERING)
@@ -244,6 +247,7 @@ class Processes:
         directory: Path | None,
         connection: socket.socket | None = None,
         start: Starter = _here,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         logger.debug("%s", shown(argv))
         with self._lock:
@@ -260,7 +264,7 @@ class Processes:
                         stdout=subprocess.DEVNULL if connection else subprocess.PIPE,
                         stderr=subprocess.STDOUT,
                         # Debian's DCMTK leaves Nagle's algorithm on unless told so: 44 ms an object.
-                        env={**os.environ, "TCP_NODELAY": "1"},
+                        env={**os.environ, "TCP_NODELAY": "1", **(environment or {})},
                         start_new_session=True,
                         pass_fds=tuple(keep_open),
                         cwd=directory,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from pypx.dcmtk import dictionary
 from pypx.dcmtk.binaries import Binaries
 from pypx.dcmtk.process import Ended, Pipe, Processes
 
@@ -159,27 +160,34 @@ def serve(
     BinaryMissing
     """
     reader = Reader()
-    with Pipe() as log, _configuration(log) as configuration:
-        command = argv(
-            binaries.path("storescp"), str(directory), f"/dev/fd/{configuration.fileno()}", ae_title
-        )
+    with (
+        Pipe() as log,
+        _in_memory("storescp-log", _LOG_CONFIGURATION.format(file=log.path)) as configuration,
+        _in_memory("storescp-dictionary", dictionary.of_messages()) as attributes,
+    ):
         ended = processes.serve(
-            command,
+            argv(binaries.path("storescp"), str(directory), _name_of(configuration), ae_title),
             connection,
             log,
-            (configuration.fileno(), *keep_open),
+            (configuration.fileno(), attributes.fileno(), *keep_open),
             reader.take,
             lambda: seconds_of_silence(connection) > longest_silence(),
+            {"DCMDICTPATH": _name_of(attributes)},
         )
     return reader.served(ended)
 
 
-def _configuration(log: Pipe) -> BinaryIO:
-    """The file that has storescp log into the pipe; in memory, where no disk can be full."""
-    file = os.fdopen(os.memfd_create("storescp-log"), "w+b")
-    file.write(_LOG_CONFIGURATION.format(file=log.path).encode())
+def _in_memory(name: str, text: str) -> BinaryIO:
+    """A file where no disk can be full."""
+    file = os.fdopen(os.memfd_create(name), "w+b")
+    file.write(text.encode())
     file.flush()
     return file
+
+
+def _name_of(file: BinaryIO) -> str:
+    """What storescp, which has it from us, can open."""
+    return f"/dev/fd/{file.fileno()}"
 
 
 def seconds_of_silence(connection: socket.socket) -> float:

@@ -151,7 +151,23 @@ def test_options_of_verbs() -> None:
     assert parse_verb_options("", verbs) == ({}, {}, {})
 
 
-@pytest.mark.parametrize("text", ["get", "[1]", '{"a": 1};{"b": 2};{}', '{"a": 1', "1"])
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        (';{"db": "a"}', ({}, {"db": "a"}, {})),
+        (' ; ; {"db": "a"}', ({}, {}, {"db": "a"})),
+        ('{"get": true};;{"db": "a"}', ({"get": True}, {}, {"db": "a"})),
+        ('{"get": true};\n', ({"get": True}, {}, {})),
+        (";;;", ({}, {}, {})),
+    ],
+)
+def test_a_place_left_empty_is_that_of_its_verb(text: str, places: tuple[dict[str, object], ...]) -> None:
+    assert parse_verb_options(text, ("retrieve", "status", "push")) == places
+
+
+@pytest.mark.parametrize(
+    "text", ["get", "[1]", '{"a": 1};{"b": 2};{}', ';;{"a": 1}', '{"a": 1} {"b": 2}', '{"a": 1', "1"]
+)
 def test_what_are_no_options_of_verbs_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="thenArgs"):
         parse_verb_options(text, ("retrieve", "push"))

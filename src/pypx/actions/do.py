@@ -301,14 +301,28 @@ def parse_verb_options(text: str, verbs: Sequence[str]) -> tuple[dict[str, Any],
     UsageError
         When it is not JSON objects, or there are more of them than verbs.
     """
+    places = _places(text)
+    while places and places[-1] is None:
+        places.pop()
+    if len(places) > len(verbs):
+        raise UsageError(
+            f"--thenArgs has {len(places)} objects for {len(verbs)} verbs",
+            "Give one object a verb, or fewer.",
+        )
+    return (*(place or {} for place in places), *({} for _ in range(len(verbs) - len(places))))
+
+
+def _places(text: str) -> list[dict[str, Any] | None]:
+    """What stands before, between and after the semicolons; None where nothing does."""
     import json
 
     decoder = json.JSONDecoder()
-    found: list[dict[str, Any]] = []
+    places: list[dict[str, Any] | None] = [None]
     position = 0
-    text = text.strip()
     while position < len(text):
         if text[position] in "; \t\r\n":
+            if text[position] == ";":
+                places.append(None)
             position += 1
             continue
         try:
@@ -320,9 +334,7 @@ def parse_verb_options(text: str, verbs: Sequence[str]) -> tuple[dict[str, Any],
             ) from error
         if not isinstance(value, dict):
             raise UsageError("--thenArgs holds something else than objects", "Write one JSON object a verb.")
-        found.append(value)
-    if len(found) > len(verbs):
-        raise UsageError(
-            f"--thenArgs has {len(found)} objects for {len(verbs)} verbs", "Give one object a verb, or fewer."
-        )
-    return (*found, *({} for _ in range(len(verbs) - len(found))))
+        if places[-1] is not None:
+            raise UsageError("--thenArgs has two objects in one place", "Put a semicolon between them.")
+        places[-1] = value
+    return places

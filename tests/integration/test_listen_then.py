@@ -136,6 +136,9 @@ def test_told_to_stop_it_does_what_is_due(
         (["--then", "push", "--swift", SERVICE], "Which PACS is it from?"),
         (["--then", "push,register", "--swift", SERVICE, "--swiftServicesPACS", PACS], "Which CUBE?"),
         (["--then", "push", "--thenArgs", "{"], "not JSON"),
+        (["--thenArgs", '{"swift": "local"}'], "--then, which is missing"),
+        (["--quiet", "nan"], "not a number"),
+        (["--quiet", "inf"], "--quiet"),
     ],
 )
 def test_what_cannot_work_is_said_at_the_start(

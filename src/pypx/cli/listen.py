@@ -23,6 +23,7 @@ from pypx.cli.options import (
 )
 from pypx.cli.surroundings import unseen
 from pypx.cli.tls import tls_options
+from pypx.cli.types import Seconds
 from pypx.cli.verbs import chain_of, verb_options
 from pypx.errors import UsageError
 
@@ -92,7 +93,7 @@ class _Size(click.ParamType[int]):
 @click.option(
     "--quiet",
     "quiet",
-    type=click.FloatRange(0),
+    type=Seconds(0.0),
     default=5.0,
     show_default=True,
     metavar="S",
@@ -178,19 +179,18 @@ def listener_of(options: Mapping[str, Any], tell: Callable[[Line], None]) -> Lis
 
 def _then(options: Mapping[str, Any]) -> Run | None:
     """What is done with each series, if anything."""
-    if not options["then"]:
-        return None
-    from pypx.actions.do import do
+    from pypx.actions.do import do, parse_verbs
 
+    for name in parse_verbs(options["then"]) if options["then"] else ():
+        if name not in _AFTER_RECEIVING:
+            raise UsageError(
+                f"px-listen does not {name}", f"It can {' and '.join(_AFTER_RECEIVING)} what it received."
+            )
+    chain = chain_of(options, options, unseen)
+    if not chain.verbs:
+        return None
     names = ("swift", "CUBE", "swiftServicesPACS")
     given = {name: value for name, value in told(options).items() if name in names}
-    chain = chain_of(options, options, unseen)
-    for verb in chain.verbs:
-        if verb.name not in _AFTER_RECEIVING:
-            raise UsageError(
-                f"px-listen does not {verb.name}",
-                f"It can {' and '.join(_AFTER_RECEIVING)} what it received.",
-            )
     return lambda found: do(replace(found, arguments={**given, **found.arguments}), chain.verbs)
 
 

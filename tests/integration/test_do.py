@@ -201,3 +201,33 @@ def test_with_the_pacs_of_the_find_its_options_stay(
     assert ran.status == 1
     assert ran.error == "tls-files"
     assert str(missing) in ran.json["error"]["message"]
+
+
+def test_studies_without_series_are_nothing_to_work_on(found: dict[str, Any], basemount: Path) -> None:
+    found["args"]["StudyOnly"] = True
+    found["data"][0]["series"] = []
+    ran = do(found, "--then", "retrieve,status", "--db", basemount / "log")
+    assert (ran.status, ran.stdout) == (2, "")
+    assert "--StudyOnly" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--PACS", "nosuch"), "nosuch"),
+        (("--serverPort", "99999"), "99999"),
+        (("foo",), "foo"),
+    ],
+)
+def test_a_pacs_that_cannot_be_meant_is_wrong_usage(
+    found: dict[str, Any], options: tuple[str, ...], words: str
+) -> None:
+    ran = do(found, "--then", "retrieve", *options)
+    assert (ran.status, ran.stdout) == (2, "")
+    assert words in ran.stderr
+
+
+def test_a_program_that_is_not_there_is_said(found: dict[str, Any]) -> None:
+    ran = do(found, "--then", "retrieve", "--getscu", "/nosuch/getscu")
+    assert (ran.status, ran.error) == (1, "binary-missing")
+    assert "/nosuch/getscu" in ran.stderr

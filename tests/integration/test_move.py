@@ -1,5 +1,6 @@
 """px-move by itself: by UID, by C-GET and by C-MOVE, whatever the images are."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,33 @@ def test_an_empty_series_list_is_no_study(start_pacs: StartPacs, basemount: Path
     ran = _move(pacs, basemount, "--get", "--StudyInstanceUID", plain_study().uid)
     assert ran.status == 1
     assert ran.error == "nothing-found"
+
+
+def _found_alone(pacs: Pacs) -> Ran:
+    return run_tool("px-find", *pacs.node.options, "--StudyInstanceUID", plain_study().uid, "--StudyOnly")
+
+
+def test_studies_without_series_are_whole_studies(
+    pacs: Pacs, way: list[str], basemount: Path, tmp_path: Path
+) -> None:
+    found = _found_alone(pacs)
+    ran = run_tool("px-move", *way, "--db", basemount / "log", stdin=found.stdout)
+    assert (ran.status, ran.stderr) == (0, "")
+    assert ran.json["summary"]["series"] == len(plain_study().all_series)
+    assert_holds(basemount, _files(plain_study(), tmp_path / "sent"))
+
+
+def test_a_study_without_series_that_the_pacs_does_not_have_any_more(pacs: Pacs, basemount: Path) -> None:
+    found = _found_alone(pacs).json
+    found["data"][0]["StudyInstanceUID"]["value"] = "1.2.3.4"
+    ran = run_tool("px-move", "--get", "--db", basemount / "log", stdin=json.dumps(found))
+    assert ran.status == 1
+    assert ran.json["error"]["code"] == "nothing-found"
+    assert "1.2.3.4" in ran.json["error"]["message"]
+
+
+def test_series_that_were_filtered_out_are_not_meant(pacs: Pacs, basemount: Path) -> None:
+    found = run_tool("px-find", *pacs.node.options, "--StudyInstanceUID", plain_study().uid).json
+    found["data"][0]["series"] = []
+    ran = run_tool("px-move", "--get", "--db", basemount / "log", stdin=json.dumps(found))
+    assert (ran.status, ran.json["data"]) == (0, [])

@@ -11,9 +11,11 @@ from pydicom import dcmread
 
 import catalogues
 import datasets
+import finds
 from datasets import plain_study
 from demo.studies import Study
 from packed import changed, repack
+from pypx.actions.found import to_json
 from storing import (
     PACS,
     TOP,
@@ -469,7 +471,19 @@ def test_a_directory_by_option(basemount: Path, plain: Study, tmp_path: Path) ->
     assert (ran.status, ran.error) == (1, "storage-unreachable")
     assert not store.exists()
     store.mkdir()
-    assert run_tool("px-push", *arguments).status == 0
+    ran = run_tool("px-push", *arguments, "--retries", 0)
+    assert (ran.status, ran.json["args"]["retries"]) == (0, 0)
     assert sorted(path.read_bytes() for path in store.rglob("*.dcm")) == sorted(
         path.read_bytes() for path in _files(basemount)
     )
+
+
+def test_series_that_were_filtered_out_of_a_find_are_not_pushed(
+    basemount: Path, destination: Destination, plain: Study
+) -> None:
+    one = finds.study(plain.uid, finds.series(plain.all_series[0].uid))
+    filtered = json.dumps(to_json(finds.found(one, finds.study("1.2.3.4"))))
+    ran = push(basemount, destination, stdin=filtered)
+    assert (ran.status, counts(ran)["pushed"]) == (0, 1)
+    alone = json.dumps(to_json(finds.found(finds.study(plain.uid), StudyOnly=True)))
+    assert counts(push(basemount, destination, stdin=alone))["series"] == len(plain.all_series)

@@ -335,3 +335,24 @@ def _processor_seconds(run: Callable[[], object]) -> float:
     run()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_a_study_whose_series_were_not_asked_for_is_the_whole_study(basemount, study):
+    alone = json.dumps(to_json(finds.found(finds.study(study.uid), StudyOnly=True)))
+    assert len(status(basemount, stdin=alone).json["data"]) == 3
+
+
+def test_series_that_were_filtered_out_are_not_shown(basemount, study):
+    filtered = json.dumps(to_json(finds.found(finds.study(study.uid))))
+    assert status(basemount, stdin=filtered).json["data"] == []
+
+
+def test_who_watches_a_study_without_series_waits_for_it(basemount, study):
+    alone = json.dumps(to_json(finds.found(finds.study("1.2.3.4"), StudyOnly=True)))
+    watching = Running("px-status", "--db", basemount / "log", "--watch", stdin=alone)
+    watching.feed()
+    watching.wait_until_interruptible()
+    time.sleep(1)
+    assert watching.process.poll() is None
+    watching.interrupt()
+    assert watching.wait().status == 130

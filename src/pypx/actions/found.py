@@ -105,6 +105,17 @@ class Found:
     def series(self) -> tuple[FoundSeries, ...]:
         return tuple(series for study in self.studies for series in study.series)
 
+    @property
+    def studies_alone(self) -> tuple[str, ...]:
+        """Studies of which the series were not asked for: all of each is meant.
+
+        A study may have no series for another reason, such as a filter between two tools; of that one
+        nothing is meant.
+        """
+        if not self.arguments.get("StudyOnly"):
+            return ()
+        return tuple(study.uid for study in self.studies if not study.series)
+
 
 def to_json(found: Found) -> dict[str, Any]:
     """The find's JSON document."""

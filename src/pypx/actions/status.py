@@ -151,7 +151,7 @@ def status_of_studies(
 def status_of_found(catalogue: Catalogue, founds: Iterable[Found], *, verify: bool = False) -> Status:
     """What the catalogue knows of the series that finds found; what it does not know is not here.
 
-    Of a study that was found without its series, those are shown that the catalogue has.
+    Of a study whose series were not asked for, those are shown that the catalogue has.
 
     Parameters
     ----------
@@ -167,6 +167,7 @@ def status_of_found(catalogue: Catalogue, founds: Iterable[Found], *, verify: bo
     """
     wanted: dict[str, SeriesRecord] = {}
     told: dict[str, int] = {}
+    awaited: list[str] = []
     for found in founds:
         for study in found.studies:
             for series in study.series:
@@ -178,14 +179,16 @@ def status_of_found(catalogue: Catalogue, founds: Iterable[Found], *, verify: bo
                 )
                 if series.instances is not None:
                     told[series.uid] = series.instances
-            if not study.series:
-                for uid in catalogue.series_of_study(study.uid):
-                    wanted.setdefault(uid, SeriesRecord(uid, study.uid))
+        for study_uid in found.studies_alone:
+            of_study = catalogue.series_of_study(study_uid)
+            awaited += [] if of_study else [study_uid]
+            for uid in of_study:
+                wanted.setdefault(uid, SeriesRecord(uid, study_uid))
     known = catalogue.series_status(wanted)
     records = tuple(_described(known.get(uid, record), record) for uid, record in wanted.items())
     studies = {uid: (record.study_uid,) for uid, record in wanted.items()} if verify else {}
     verdicts = _verified([known.get(uid, SeriesRecord(uid)) for uid in studies], studies)
-    return Status(records, verdicts, told)
+    return Status(records, verdicts, told, tuple(awaited))
 
 
 def follow(ask: Callable[[], Status], wait: Callable[[float], object] = time.sleep) -> Iterator[Status]:

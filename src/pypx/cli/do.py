@@ -82,6 +82,10 @@ def _found(options: Mapping[str, Any], surroundings: Surroundings) -> Found:
     if len(founds) > 1:
         raise InvalidInput("These are several finds", "Give them to px-do one by one.")
     found = founds[0]
+    if found.studies_alone:
+        raise UsageError(
+            "These studies were found with --StudyOnly, without series to work on", "Run px-find without it."
+        )
     old = set(THEN)
     if any(options[name] for name in PACS_WHOLE):
         # Another PACS: nothing of what was said of the first one holds.

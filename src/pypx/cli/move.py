@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -23,7 +24,7 @@ from pypx.errors import NothingFound, UsageError
 from pypx.printable import printable
 
 if TYPE_CHECKING:
-    from pypx.actions.found import Found
+    from pypx.actions.found import Found, FoundStudy
     from pypx.actions.move import MoveRequest
     from pypx.actions.progress import Progress
     from pypx.actions.verdict import MoveResult
@@ -38,6 +39,9 @@ px-find … --PatientID 7654321 | px-move --to CHRISLOCAL --db /data/dicom/log
 px-move pacs.example.org:ORTHANC:4242 --get --StudyInstanceUID 1.2.840.113619.2.1
 px-move pacs.example.org:ORTHANC:4242 --get --SeriesInstanceUID 1.2.840.113619.2.1.7 --json
 """
+
+#: UIDs in one identifier, of up to 65 bytes each.
+_STUDIES_A_QUERY = 100
 
 
 @click.command("px-move", cls=edge.Tool, examples=EXAMPLES)
@@ -80,6 +84,21 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """
     terminal.show_log("px-move", verbosity)
     return edge.finish("px-move", run(options, SHELL), _show, json=json)
+
+
+def check(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> None:
+    """Raise what is wrong with the options, before anything is done.
+
+    Parameters
+    ----------
+    options : mapping
+    inherited : mapping
+        ``args`` of the find that is retrieved.
+    """
+    for program in ("getscu", "movescu"):
+        if options[program]:
+            binaries_of(options).path(program)
+    node_of(options, inherited)
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> MoveResult:
@@ -180,10 +199,32 @@ def _asked_for(options: Mapping[str, Any], surroundings: Surroundings) -> tuple[
     nodes = {node_of(options, found.arguments) for found in founds}
     if len(nodes) > 1:
         raise UsageError("The finds are of different PACS", "Name one PACS, or retrieve them one by one.")
-    return founds, nodes.pop()
+    node = nodes.pop()
+    return [_with_series(found, node, options) for found in founds], node
 
 
-def _looked_up(node: Node, uids: Mapping[str, str], options: Mapping[str, Any]) -> Found:
+def _with_series(found: Found, node: Node, options: Mapping[str, Any]) -> Found:
+    """A find, with the series of the studies that it asked for none of."""
+    alone = found.studies_alone
+    if not alone:
+        return found
+    of_study: dict[str, FoundStudy] = {}
+    for first in range(0, len(alone), _STUDIES_A_QUERY):
+        some = ",".join(alone[first : first + _STUDIES_A_QUERY])
+        looked_up = _looked_up(node, {"StudyInstanceUID": some}, options, found.arguments)
+        of_study |= {study.uid: study for study in looked_up.studies}
+    for uid in alone:
+        if uid not in of_study:
+            raise NothingFound(f"{node} has no series of the study {uid}", "Ask for it again with px-find.")
+    return replace(found, studies=tuple(of_study.get(study.uid, study) for study in found.studies))
+
+
+def _looked_up(
+    node: Node,
+    uids: Mapping[str, str],
+    options: Mapping[str, Any],
+    inherited: Mapping[str, Any] | None = None,
+) -> Found:
     from datetime import date
 
     from pypx.actions.find import FindRequest, find
@@ -192,7 +233,7 @@ def _looked_up(node: Node, uids: Mapping[str, str], options: Mapping[str, Any]) 
 
     matching = {name: matching_value(name, uid, date.today()) for name, uid in uids.items()}
     request = FindRequest(node, matching, timeout=options["timeout"], binaries=binaries_of(options))
-    with audited(basemount_of(options), "find", source=node_named(node), keys=matching) as doing:
+    with audited(basemount_of(options, inherited), "find", source=node_named(node), keys=matching) as doing:
         found = find(request)
         doing.found(found)
     if found.error:

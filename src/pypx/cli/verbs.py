@@ -175,8 +175,10 @@ def _verb(
     if name == "report":
         tool.check(values)
         return _Report(values, show_report)
-    if name == "retrieve" and not tool.ways(values):
-        return _Retrieve(values, _retrieving_anyhow(), showing)
+    if name == "retrieve":
+        tool.check(values, inherited)
+        if not tool.ways(values):
+            return _Retrieve(values, _retrieving_anyhow(), showing)
     if name in ("push", "register"):
         _check(tool, values, inherited)
     return _TOOL_VERBS[name](values, tool.run, showing)

@@ -176,7 +176,7 @@ def series_named(
         Whose catalogue knows which series a study has.
     series_uids, study_uids : sequence of str
     founds : sequence of Found
-        Of a study that was found without its series, those count that the catalogue has.
+        Of a study whose series were not asked for, those count that the catalogue has.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def series_named(
     NothingFound
         When the catalogue has nothing of a study.
     """
-    studies = [*study_uids, *(one.uid for found in founds for one in found.studies if not one.series)]
+    studies = [*study_uids, *(uid for found in founds for uid in found.studies_alone)]
     series = [*series_uids, *(one.uid for found in founds for one in found.series)]
     for uid in (*studies, *series):
         if not is_uid(uid):

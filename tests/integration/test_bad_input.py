@@ -1,5 +1,6 @@
 """What goes wrong outside of us: one sentence, a stable code, an exit status, nothing left behind."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from datasets import plain_study
 from demo.pacs import Pacs
 from demo.server import HOST, free_port
 from servers.peers import SilentPeer, Wire
-from tools import Ran, run_tool
+from tools import Ran, run_in_terminal, run_tool
 from trees import files_below
 
 #: Runs one of the tools that talk to a PACS, against host:AEC:port, with further options.
@@ -53,6 +54,20 @@ def assert_failed(ran: Ran, code: str, *words: str) -> None:
 def test_nothing_listens(talk: Talk) -> None:
     port = free_port()
     assert_failed(talk(f"{HOST}:ARCHIVE:{port}"), "connection-refused", HOST, str(port))
+
+
+@pytest.mark.parametrize("tool", list(_LEAST))
+@pytest.mark.parametrize("as_json", [("--json",), ("--JSONargs", '{"json": true}')])
+def test_a_failure_is_json_at_a_terminal_too_where_that_is_asked_for(
+    tool: str, as_json: tuple[str, ...], basemount: Path
+) -> None:
+    catalogue = ("--db", basemount / "log") if tool == "px-move" else ()
+    node = f"{HOST}:ARCHIVE:{free_port()}"
+    ran = run_in_terminal([tool, node, *_LEAST[tool], *catalogue, *as_json], columns=300)
+    assert ran.status == 1
+    document = json.loads(ran.stdout[ran.stdout.index("{") : ran.stdout.rindex("}") + 1])
+    assert document["error"]["code"] == "connection-refused"
+    assert f"{tool}: {document['error']['message']}" in ran.stdout
 
 
 def test_wrong_called_title(talk: Talk, pacs: Pacs) -> None:

@@ -12,10 +12,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
 
 import click
@@ -35,6 +35,9 @@ _COLLECTION_THRESHOLD = 10_000
 
 #: Where ``--debugToDir`` keeps the JSON of this run.
 _kept_json: ContextVar[Path | None] = ContextVar("kept_json", default=None)
+
+#: The options of this run, once they have been read.
+_options: ContextVar[Mapping[str, Any]] = ContextVar("options", default=MappingProxyType({}))
 
 
 class Tool(click.Command):
@@ -92,6 +95,10 @@ class Tool(click.Command):
         rest = super().parse_args(ctx, args)
         hide(patients_named(ctx.params))
         return rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        _options.set(ctx.params)
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.examples:
@@ -202,10 +209,7 @@ def fail(tool: str, error: PypxError) -> None:
         return
     document = {"status": "error", "error": error.to_json()}
     try:
-        if sys.stdout.isatty():
-            _keep_json(_of_value(document))
-        else:
-            write_json(document)
+        write_json_pieces(_of_value(document), shown=output_is_json(bool(_options.get().get("json"))))
     except OSError:
         # It has been said already.
         terminal.give_up_stdout()

@@ -24,7 +24,7 @@ from registering import (
     register,
     register_arguments,
 )
-from storing import PACS, Destination, push
+from storing import PACS, SERVICE, Destination, push, write_service
 from tools import run_in_terminal, run_tool
 
 PLAIN = datasets.plain_study()
@@ -106,6 +106,68 @@ def test_series_of_the_catalogue(
         ran = register(basemount, f"--{what}", uids)
     assert counts(ran) == {"series": 3, "registered": 3, "files": 20, "newFiles": 20}
     assert_registered(cube, destination, basemount)
+
+
+def _pushed_as(basemount: Path, destination: Destination, *names: str) -> None:
+    """Have all of the plain study under the names of several PACS in storage, one after another."""
+    for name in names:
+        push(basemount, destination, "--swiftServicesPACS", name, "--StudyInstanceUID", PLAIN.uid)
+
+
+def _found(**arguments: object) -> str:
+    """The JSON of a find of the plain study that was given these options."""
+    of_study = finds.study(PLAIN.uid, *(finds.series(uid) for uid in SERIES))
+    return finds.text_of(finds.found(of_study, **arguments))
+
+
+def _registered_as(cube: Cube) -> set[str]:
+    return {one["pacs_name"] for one in cube.registered}
+
+
+@on_directory
+@pytest.mark.parametrize("tool", ["px-register", "px-do"])
+def test_a_find_is_registered_as_of_the_pacs_that_it_names(
+    cube: Cube, packed: None, basemount: Path, destination: Destination, tool: str
+) -> None:
+    """What others pushed later, under another name, is theirs."""
+    _pushed_as(basemount, destination, "OURS", "LATER")
+    found = _found(db=str(basemount / "log"), aec="ARCHIVE", swiftServicesPACS="OURS")
+    then = ("--then", "register") if tool == "px-do" else ()
+    ran = run_tool(tool, *then, "--CUBE", SERVICE, stdin=found)
+    assert ran.status == 0, ran.stdout + ran.stderr
+    assert _registered_as(cube) == {"OURS"}
+    cube.forget()
+    register(basemount, "--swiftServicesPACS", "LATER", stdin=found)
+    assert _registered_as(cube) == {"LATER"}
+
+
+@on_directory
+def test_a_find_that_names_no_pacs_of_the_storage_is_registered_as_last_pushed(
+    cube: Cube, packed: None, basemount: Path, destination: Destination
+) -> None:
+    _pushed_as(basemount, destination, "FIRST", "LAST")
+    register(basemount, stdin=_found(aec="FIRST"))
+    assert _registered_as(cube) == {"LAST"}
+
+
+@on_directory
+def test_a_find_is_registered_from_the_storage_that_it_names(
+    cube: Cube, packed: None, basemount: Path, destination: Destination, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    write_service(basemount, "storage", {"storagetype": "fs", "storepath": str(other)}, "other")
+    _pushed_as(basemount, destination, "OURS")
+    push(
+        basemount,
+        destination,
+        *("--swift", "other", "--swiftServicesPACS", "ELSE", "--StudyInstanceUID", PLAIN.uid),
+    )
+    register(basemount, stdin=_found(swift=SERVICE))
+    assert _registered_as(cube) == {"OURS"}
+    nowhere = _found(swift=SERVICE, swiftServicesPACS="ELSE")
+    assert register(basemount, stdin=nowhere, status=1).error == "not-in-storage"
+    assert register(basemount, stdin=_found(swiftServicesPACS="a/b"), status=2).stdout == ""
 
 
 @on_directory

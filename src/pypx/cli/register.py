@@ -69,7 +69,8 @@ _SOURCES = (
     "--PACS",
     "swiftServicesPACS",
     metavar="NAME",
-    help="The PACS that it is from, as px-push had it: it is in SERVICES/PACS/NAME.",
+    help="The PACS that it is from, as px-push had it: it is in SERVICES/PACS/NAME."
+    "  [default: that of the px-find before, else the one of the last px-push]",
 )
 @storage_options
 @click.option("--upstreamFile", "upstreamFile", metavar="FILE", help="The JSON of px-push in a file.")
@@ -111,15 +112,19 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> RegisterResul
     from pypx.actions.register.wanted import only_as
     from pypx.cube.fields import check_pacs_name
 
-    pacs_name = options["swiftServicesPACS"] or ""
-    if pacs_name:
-        check_pacs_name(pacs_name)
     documents = _documents(options, given[0] if given else (), surroundings)
     inherited = _inherited(documents)
+    # The JSON of px-push says of each series where it is. Of a find, --aec is no name here, as it is to
+    # px-push: the series may have been pushed under one that was given to px-push alone.
+    of_find = {} if _are_pushes(documents) else inherited
+    pacs_name = str(options["swiftServicesPACS"] or of_find.get("swiftServicesPACS") or "")
+    if pacs_name:
+        check_pacs_name(pacs_name)
     basemount = basemount_of(options, inherited)
     address = _address(options, inherited, basemount)
     with ExitStack() as closing:
-        storage = closing.enter_context(storage_of(options, inherited)) if names_storage(options) else None
+        is_known = names_storage(options) or of_find.get("swift")
+        storage = closing.enter_context(storage_of(options, inherited)) if is_known else None
         place = Place(storage.label if storage else "", pacs_name)
         wanted = [only_as(one, pacs_name) for one in _wanted(options, documents, basemount, place)]
         request = RegisterRequest(
@@ -158,6 +163,13 @@ def _inherited(documents: Sequence[Any]) -> Mapping[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
+def _are_pushes(documents: Sequence[Any]) -> bool:
+    """Whether the tool before was px-push, and not px-find."""
+    from pypx.actions.register.of_push import is_push
+
+    return bool(documents) and all(is_push(document) for document in documents)
+
+
 def _address(options: Mapping[str, Any], inherited: Mapping[str, Any], basemount: Basemount) -> CubeAddress:
     from pypx.basemount.services import fields_of, read
     from pypx.cube.address import CubeAddress
@@ -183,13 +195,13 @@ def _wanted(
     from pypx.actions.push import series_named
     from pypx.actions.register.of_catalogue import of_catalogue
     from pypx.actions.register.of_local import of_local
-    from pypx.actions.register.of_push import is_push, of_lists, of_push
+    from pypx.actions.register.of_push import of_lists, of_push
     from pypx.basemount.smdb import Catalogue
     from pypx.basemount.templates import STORAGE_TEMPLATES
 
     if options["localFileList"] or options["objectFileList"]:
         return of_lists(*(_listed(options, name) for name in ("localFileList", "objectFileList")))
-    if documents and all(is_push(document) for document in documents):
+    if _are_pushes(documents):
         return [one for document in documents for one in of_push(document)]
     with Catalogue.open(basemount) as catalogue:
         if any(options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile")):

@@ -17,7 +17,7 @@ class PypxError(Exception):
     Parameters
     ----------
     message : str
-        What failed and where, as a sentence without the final stop.
+        What failed and where, as a sentence without the final stop, or as a question.
     hint : str, optional
         What the reader can do next; the kind's ``cure`` when not given.
     """
@@ -33,7 +33,13 @@ class PypxError(Exception):
         self.hint = hint or self.cure
 
     def __str__(self) -> str:
-        return f"{self.message}: {self.hint}" if self.hint else self.message
+        return self.sentence
+
+    @property
+    def sentence(self) -> str:
+        """What failed and what to do next, as a person is told; a message may be a question."""
+        end = "" if self.message.endswith((".", "?", "!")) else "."
+        return f"{self.message}{end} {self.hint}".rstrip()
 
     def to_json(self) -> dict[str, str]:
         """The ``error`` member of the suite's JSON: code, message, hint."""

@@ -139,6 +139,22 @@ def test_wrong_usage(tool: str, options: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tool", "options", "sentence"),
+    [
+        ("px-move", (f"{HOST}:ARCHIVE:104", "--StudyInstanceUID", "1.2"), "How shall the images come? Say "),
+        ("px-register", ("--upstream", "{}"), "Which CUBE? Name "),
+        ("px-repack", (), "No file is named. Name "),
+    ],
+)
+def test_a_question_is_one_to_the_end(
+    tool: str, options: tuple[str, ...], sentence: str, basemount: Path
+) -> None:
+    ran = run_tool(tool, *options, "--db", basemount / "log")
+    assert ran.status == 2
+    assert ran.stderr.startswith(f"{tool}: {sentence}")
+
+
+@pytest.mark.parametrize(
     "query",
     [
         ("--StudyDate", "2020-13-45"),

@@ -218,7 +218,7 @@ class Listener:
     def _problem(self, error: PypxError) -> None:
         with self._lock:
             self._counts["failed"] += 1
-        self._say_problem(f"{error.message}. {error.hint}")
+        self._say_problem(error.sentence)
 
     def _say_problem(self, text: str) -> None:
         text = discreet(text)

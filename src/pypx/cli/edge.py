@@ -187,7 +187,7 @@ def _status(tool: Tool, name: str, arguments: Sequence[str] | None) -> int:
         if terminal.is_of_stdout(error):
             terminal.give_up_stdout()
             unwritable = OutputUnwritable(f"The result cannot be written to standard output ({error})")
-            terminal.say(name, f"{unwritable.message}. {unwritable.hint}")
+            terminal.say(name, unwritable.sentence)
             return unwritable.exit_status
         logging.getLogger("pypx").debug("internal error", exc_info=True)
         fail(name, InternalError(f"{type(error).__name__}: {error}"))
@@ -204,7 +204,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def fail(tool: str, error: PypxError) -> None:
     """Say what went wrong as one sentence on stderr, and as JSON on stdout where a program reads it."""
-    terminal.say(tool, f"{error.message}. {error.hint}".rstrip())
+    terminal.say(tool, error.sentence)
     if isinstance(error, UsageError):
         return
     document = {"status": "error", "error": error.to_json()}
@@ -283,7 +283,7 @@ def finish(tool: str, result: _R, show: Callable[[_R], None], *, json: bool) -> 
     else:
         show(result)
     if result.error:
-        terminal.say(tool, f"{result.error.message}. {result.error.hint}")
+        terminal.say(tool, result.error.sentence)
     return 1 if result.error else 0
 
 

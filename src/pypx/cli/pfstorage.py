@@ -88,8 +88,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     else:
         _show(answer)
     if answer.failed and answer.failed.error:
-        error = answer.failed.error
-        terminal.say("pfstorage", f"{error.message}. {error.hint}")
+        terminal.say("pfstorage", answer.failed.error.sentence)
     return 1 if answer.failed else 0
 
 

@@ -76,7 +76,7 @@ class Presentation:
                 self._say_counts(done)
         edge.write_json_pieces(lambda indent: json_pieces(found, indent), shown=self.as_json)
         if found.error:
-            terminal.say(self.tool, f"{found.error.message}. {found.error.hint}")
+            terminal.say(self.tool, found.error.sentence)
         if wait:
             with suppress(KeyboardInterrupt):
                 terminal.say(self.tool, "done; Ctrl-C ends this")

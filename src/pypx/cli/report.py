@@ -133,7 +133,7 @@ def command(verbosity: int | None, **options: Any) -> int:
         text, failures = _rendered(form, read_stream(lines), options, sys.stdout)
     _write(text, sys.stdout)
     for failure in failures:
-        terminal.say("px-report", f"{failure.message}. {failure.hint}")
+        terminal.say("px-report", failure.sentence)
     return 1 if failures else 0
 
 

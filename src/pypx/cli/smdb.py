@@ -98,7 +98,7 @@ def command(verbosity: int | None, json: bool, action: str | None, **options: An
 
 def _say_error(outcome: Outcome) -> None:
     if outcome.error:
-        terminal.say("px-smdb", f"{outcome.error.message}. {outcome.error.hint}".rstrip())
+        terminal.say("px-smdb", outcome.error.sentence)
     sys.stdout.flush()
 
 

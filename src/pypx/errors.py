@@ -84,7 +84,7 @@ class InvalidInput(PypxError):
 
     code = "invalid-input"
     cause = "The input is empty, not JSON, or JSON of something else."
-    cure = "Pipe the JSON of px-find into this tool: px-find … | px-move --get."
+    cure = "Pipe the JSON of px-find into this tool."
 
 
 class BinaryMissing(PypxError):

@@ -206,6 +206,24 @@ def test_stdin_that_is_no_find(tool: str, kind: str, basemount: Path) -> None:
     assert files_below(basemount) == []
 
 
+@pytest.mark.parametrize(
+    ("tool", "options", "hint"),
+    [
+        ("px-report", (), "Pipe the JSON of px-find into this tool."),
+        ("px-status", (), "Pipe the JSON of px-find into this tool."),
+        ("px-do", ("--then", "status", "--reportData", "{"), "Pipe the JSON of px-find into this tool."),
+        ("px-register", ("--CUBEURL", "http://127.0.0.1:9/api/v1/"), "px-push … | px-register"),
+        ("px-register", ("--upstream", "{"), "px-push … | px-register"),
+    ],
+)
+def test_what_to_do_about_an_input_is_of_the_tool_that_reads_it(
+    tool: str, options: tuple[str, ...], hint: str, basemount: Path
+) -> None:
+    ran = run_tool(tool, *options, *(("--db", basemount / "log") if tool != "px-report" else ()))
+    assert_failed(ran, "invalid-input", hint)
+    assert "px-move" not in ran.stdout + ran.stderr
+
+
 def test_a_find_with_hostile_uids_is_refused(pacs: Pacs, basemount: Path) -> None:
     found = run_tool("px-find", *pacs.node.options, "--PatientID", "PLAIN-1").stdout
     hostile = found.replace(plain_study().uid, "../../../etc").replace('"PLAIN-1"', '"--help"')

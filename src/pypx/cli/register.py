@@ -151,10 +151,15 @@ def _documents(options: Mapping[str, Any], given: Sequence[str], surroundings: S
     """The JSON that says what is to be registered, if any does."""
     if given and "upstream" not in given:
         return ()
-    return surroundings.reading(options["upstream"], options["upstreamFile"]).given(
-        "What shall be registered?",
-        "Pipe px-push into px-register, or give --SeriesInstanceUID, --StudyInstanceUID or --xcrdir.",
-    )
+    from pypx.actions.register.of_push import CURE
+
+    try:
+        return surroundings.reading(options["upstream"], options["upstreamFile"]).given(
+            "What shall be registered?",
+            "Pipe px-push into px-register, or give --SeriesInstanceUID, --StudyInstanceUID or --xcrdir.",
+        )
+    except InvalidInput as error:
+        raise InvalidInput(error.message, CURE) from error
 
 
 def _inherited(documents: Sequence[Any]) -> Mapping[str, Any]:

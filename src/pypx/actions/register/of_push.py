@@ -19,7 +19,8 @@ from pypx.errors import (
     PypxError,
 )
 
-_CURE = "Pipe the JSON of px-push into this tool: px-push … | px-register."
+#: What to do about an input that is none.
+CURE = "Pipe the JSON of px-push into this tool: px-push … | px-register."
 
 
 def is_push(document: object) -> bool:
@@ -36,7 +37,7 @@ def of_push(document: object) -> list[Wanted]:
         When it is none, or that of a px-push that failed before it had begun.
     """
     if not isinstance(document, dict):
-        raise InvalidInput("This is JSON, but not that of px-push", _CURE)
+        raise InvalidInput("This is JSON, but not that of px-push", CURE)
     if document.get("status") == "error" and "objectFileList" not in document:
         error = document.get("error")
         message = error.get("message") if isinstance(error, dict) else None
@@ -47,7 +48,7 @@ def of_push(document: object) -> list[Wanted]:
     pairs = _pairs(document)
     verdicts = document.get("data", [])
     if not isinstance(verdicts, list) or not all(isinstance(one, dict) for one in verdicts):
-        raise InvalidInput('The member "data" is not as px-push writes it', _CURE)
+        raise InvalidInput('The member "data" is not as px-push writes it', CURE)
     by_folder: dict[str, list[tuple[Path, str]]] = {}
     for path, name in pairs:
         by_folder.setdefault(folder_of(name), []).append((path, name))
@@ -170,7 +171,7 @@ def _pairs(document: Mapping[str, Any]) -> list[tuple[Path, str]]:
     lists = [document.get(name) for name in ("localFileList", "objectFileList")]
     for texts in lists:
         if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-            raise InvalidInput("localFileList and objectFileList are not lists of names", _CURE)
+            raise InvalidInput("localFileList and objectFileList are not lists of names", CURE)
     local, objects = (list(texts or ()) for texts in lists)
     if len(local) != len(objects):
         raise InvalidInput(

@@ -58,6 +58,26 @@ def test_unknown_option_is_wrong_usage_with_the_nearest_name(tool: str) -> None:
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("tool", "typed", "meant"),
+    [
+        ("px-find", ["--AET", "ME"], "--aet"),
+        ("px-find", ["--AEC=THEM"], "--aec"),
+        ("px-find", ["--SERVERIP", "127.0.0.1"], "--serverIP"),
+        ("px-find", ["--STUDYONLY"], "--StudyOnly"),
+        ("px-find", ["--pacs", "KEY"], "--PACS"),
+        ("px-find", ["--VERSION"], "--version"),
+        ("px-find", ["--HELP"], "--help"),
+        ("px-find", ["--JSONargs", '{"STUDYONLY": true}'], "--StudyOnly"),
+        ("px-listen", ["--DB", "log"], "--db"),
+    ],
+)
+def test_an_option_in_another_case_is_the_nearest(tool: str, typed: list[str], meant: str) -> None:
+    ran = run_tool(tool, *typed)
+    assert (ran.status, ran.stdout) == (2, "")
+    assert f". Did you mean '{meant}'? See " in ran.stderr
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_help_loads_nothing_slow(tool: str) -> None:
     ran = run_tool("python", "-X", "importtime", SCRIPTS / tool, "--help")

@@ -22,7 +22,7 @@ import click
 
 from pypx import __version__
 from pypx.cli import auditing, terminal
-from pypx.cli.json_arguments import take_json_arguments
+from pypx.cli.json_arguments import nearest, take_json_arguments
 from pypx.cli.query import patients_named
 from pypx.discretion import hide, hide_nothing
 from pypx.errors import InternalError, Interrupted, OutputUnwritable, PypxError, UsageError
@@ -92,9 +92,20 @@ class Tool(click.Command):
         ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            raise self._with_nearest(error, ctx) from error
         hide(patients_named(ctx.params))
         return rest
+
+    def _with_nearest(self, error: click.NoSuchOption, ctx: click.Context) -> click.NoSuchOption:
+        """The same with the names that may have been meant; click knows none where only the case differs."""
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option) and not one.hidden]
+        known = {name[2:]: one for one in options for name in one.opts if name.startswith("--")}
+        close = " or ".join(f"'--{name}'" for name in nearest(error.option_name.lstrip("-"), known))
+        hint = f" Did you mean {close}?" if close else ""
+        return click.NoSuchOption(error.option_name, f"No such option '{error.option_name}'.{hint}", ctx=ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         _options.set(ctx.params)

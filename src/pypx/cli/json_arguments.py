@@ -23,8 +23,7 @@ def take_json_arguments(context: click.Context, parameter: click.Parameter, text
     known = options_of(context.command)
     for name in members:
         if name not in known:
-            possibilities = [f"--{close}" for close in nearest(name, known)]
-            raise click.NoSuchOption(f"--{name}", possibilities=possibilities, ctx=context)
+            raise click.NoSuchOption(f"--{name}", ctx=context)
     context.default_map = {**(context.default_map or {}), **as_typed(members, known)}
 
 
@@ -67,10 +66,12 @@ def _shown(value: object) -> str:
 
 
 def nearest(name: str, known: Mapping[str, object]) -> list[str]:
-    """The names that are spelled much like this one."""
+    """The names that are spelled much like this one; where only the case differs, that one alone."""
     from difflib import get_close_matches
 
     by_lower = {candidate.lower(): candidate for candidate in known}
+    if name.lower() in by_lower:
+        return [by_lower[name.lower()]]
     return [by_lower[match] for match in get_close_matches(name.lower(), by_lower)]
 
 

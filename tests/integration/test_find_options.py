@@ -147,6 +147,15 @@ def test_a_limit(pacs: Pacs) -> None:
     assert_says(ran, "Stopped after 2 studies, as --limit says; there may be more.")
 
 
+@pytest.mark.parametrize("key", ["--Modality", "--ModalitiesInStudy"])
+def test_a_limit_on_studies_with_series_of_a_modality(pacs: Pacs, key: str) -> None:
+    asked = ("px-find", *pacs.node.options, "--PatientID", "PLAIN-1", key)
+    for modality, day in (("MR", STUDY), ("CT", FOLLOW_UP)):
+        ran = run_tool(*asked, modality, "--limit", "1")
+        assert ran.status == 0
+        assert [study["StudyDate"]["value"] for study in ran.json["data"]] == [day]
+
+
 def test_a_limit_that_everything_is_within(pacs: Pacs) -> None:
     ran = run_tool(
         *("px-find", *pacs.node.options, "--PatientID", "PLAIN-1", "--limit", "100", "--verbosity", "1")

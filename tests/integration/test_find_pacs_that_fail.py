@@ -309,6 +309,29 @@ def test_a_limit_counts_what_fits() -> None:
     assert len(pacs.requests) == 3
 
 
+@pytest.mark.parametrize("key", ["--Modality", "--ModalitiesInStudy"])
+def test_a_limit_counts_what_has_such_series(key: str) -> None:
+    # The PACS does not tell ModalitiesInStudy, so that the series decide in either case.
+    held = [
+        a_study(number, series=2 if number in (20, 22, 90) else 1, ModalitiesInStudy="")
+        for number in range(1, 98)
+    ]
+    with FindProvider(held, of_level("STUDY", waiting(0.005)), ignores=["ModalitiesInStudy"]) as pacs:
+        two, all_three = find(pacs, key, "MR", "--limit", "2"), find(pacs, key, "MR", "--limit", "30")
+        exactly = find(pacs, key, "MR", "--limit", "3")
+    assert numbers_of(two) == [20, 22]
+    assert "Stopped after 2 studies, as --limit says; there may be more." in two.stderr
+    assert numbers_of(all_three) == numbers_of(exactly) == [20, 22, 90]
+    assert "--limit" not in all_three.stderr + exactly.stderr
+
+
+def test_a_limit_and_series_that_no_study_has() -> None:
+    with FindProvider(archive(100, series=1)) as pacs:
+        ran = find(pacs, "--Modality", "MR", "--limit", "2")
+    assert numbers_of(ran) == []
+    assert "--limit" not in ran.stderr
+
+
 def test_a_limit_that_is_not_reached() -> None:
     with FindProvider(archive(3)) as pacs:
         ran = find(pacs, "--PatientID", "P-*", "--limit", "3")

@@ -37,7 +37,7 @@ _RECOVERY = 1.0
 _REFUSALS = (AssociationRejected, ConnectionLost, ConnectionRefused)
 
 #: By how much more answers are asked for when too few of the first ones fit.
-_WIDENING = 8
+WIDENING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ class Answered:
         Of findscu.
     keys_ignored : bool
         Whether the PACS said that it does not support some of the keys.
+    is_cut : bool
+        Whether there may be more, which were not to be asked for.
     """
 
     values: Mapping[str, Sequence[Values]]
@@ -66,6 +68,7 @@ class Answered:
     error: PypxError | None
     returncode: int
     keys_ignored: bool
+    is_cut: bool = False
 
 
 def ask_studies(caller: Caller, query: Query, limit: int | None, progress: Progress) -> Answered:
@@ -103,27 +106,26 @@ def ask_studies(caller: Caller, query: Query, limit: int | None, progress: Progr
         if limit is None or cancel_at is None or not was_cut or sieve.count >= limit:
             break
         logger.info("Of %d studies %d match; asking for more", arrived, sieve.count)
-        cancel_at *= _WIDENING
+        cancel_at *= WIDENING
     progress(Step("Studies found", sieve.count, sieve.count))
     error = outcome.error or _status_error(caller, outcome, was_cut, arrived)
     if error and not arrived:
         raise error
-    kept, notes = sieve.kept(), []
-    if limit is not None and (was_cut or sieve.count > limit):
-        notes.append(f"Stopped after {some(limit, 'study')}, as --limit says; there may be more.")
-        kept = kept[:limit]
-    elif looks_like_a_limit(arrived) and not error:
+    notes = []
+    is_cut = limit is not None and (was_cut or sieve.count > limit)
+    if looks_like_a_limit(arrived) and not error and not is_cut:
         notes.append(
             f"Exactly {arrived} studies: perhaps a limit of the PACS."
             " Narrow the query to be sure that none is missing."
         )
     return Answered(
-        {"": kept},
+        {"": sieve.kept()[:limit]},
         tuple(sieve.unchecked),
         (*sieve.notes(), *notes),
         error,
         outcome.returncode,
         outcome.keys_ignored,
+        is_cut,
     )
 
 

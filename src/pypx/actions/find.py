@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 from pypx.actions.answers import some, unchecked_notes
-from pypx.actions.asking import Answered, ask_series, ask_studies
+from pypx.actions.asking import WIDENING, Answered, ask_series, ask_studies
 from pypx.actions.found import Found, FoundSeries, FoundStudy
 from pypx.actions.progress import Progress, ignore_progress
 from pypx.dcmtk import findscu
@@ -124,17 +124,28 @@ def find(request: FindRequest, progress: Progress = ignore_progress) -> Found:
         request, not_looked_up = _with_study_uids(request, caller)
         logger.info("Asking %s for studies by %s", request.node, _keys(request.study_matching()))
         logger.debug("By hand: %s", _typed(request, request.study_query()))
-        studies = ask_studies(caller, request.study_query(), request.limit, progress)
-        series = None
-        if studies.values[""] and _goes_on(request, studies):
-            series = ask_series(caller, studies.values[""], request.series_query, request.jobs, progress)
-    found = _found(request, studies, series)
+        found = _asked(request, caller, progress)
     if not_looked_up:
         found = replace(found, error=not_looked_up)
     for note in found.notes:
         logger.warning("%s", note)
     logger.info("Studies found: %d, series: %d", len(found.studies), len(found.series))
     return found
+
+
+def _asked(request: FindRequest, caller: Caller, progress: Progress) -> Found:
+    """Ask at both levels; where series decide which studies match, for more of them until enough do."""
+    enough = request.limit
+    while True:
+        studies = ask_studies(caller, request.study_query(), enough, progress)
+        series = None
+        if studies.values[""] and _goes_on(request, studies):
+            series = ask_series(caller, studies.values[""], request.series_query, request.jobs, progress)
+        found = _found(request, studies, series)
+        if enough is None or not studies.is_cut or found.error or len(found.studies) == request.limit:
+            return found
+        logger.info("Of %d studies %d have such series; asking for more", enough, len(found.studies))
+        enough *= WIDENING
 
 
 @contextmanager
@@ -226,6 +237,10 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
         unchecked.remove("ModalitiesInStudy")
         whole, more_notes = _of_modality(request.matching["ModalitiesInStudy"], whole)
         notes += more_notes
+    limit = request.limit
+    if limit is not None and (len(whole) > limit or (len(whole) == limit and studies.is_cut)):
+        whole = whole[:limit]
+        notes.append(f"Stopped after {some(limit, 'study')}, as --limit says; there may be more.")
     notes += unchecked_notes(unchecked, "study")
     if series:
         notes += [*series.notes, *unchecked_notes(series.unchecked, "series")]

@@ -55,8 +55,40 @@ def test_the_pacs_in_json() -> None:
 
 
 @pytest.mark.parametrize(
+    ("members", "verbs"),
+    [
+        ({"move": True, "thenArgs": {"get": True}}, ["00-retrieve"]),
+        ({"then": ["retrieve", "status"], "thenArgs": [{"get": True}, {}]}, ["00-retrieve", "01-status"]),
+        ({"then": "status", "move": False}, ["00-status"]),
+    ],
+)
+def test_verbs_in_json(dcmqrscp: Pacs, members: dict[str, Any], verbs: list[str], basemount: Path) -> None:
+    asked = {"PatientID": "PLAIN-1", "Modality": "CT", "db": str(basemount / "log"), **members}
+    ran = with_json(dcmqrscp, asked)
+    assert (ran.status, ran.stderr) == (0, "")
+    assert list(ran.json["then"]) == verbs
+
+
+def test_options_of_every_tool_in_json(tmp_path: Path) -> None:
+    with FindProvider([a_study(1)]) as pacs:
+        members = {"debugToDir": str(tmp_path / "debug"), "log-phi": True, "PatientID": "P-1"}
+        ran = run_tool("px-find", f"{HOST}:{pacs.aec}:{pacs.port}", "--JSONargs", json.dumps(members))
+    assert numbers_of(ran) == [1]
+    (log,) = (tmp_path / "debug").glob("*.log")
+    assert "PatientID=P-1" in log.read_text()
+
+
+@pytest.mark.parametrize("name", ["JSONargs", "version", "synopsis"])
+def test_an_option_that_has_no_place_in_json(name: str) -> None:
+    ran = run_tool("px-find", "--JSONargs", json.dumps({name: True}))
+    assert_wrong_usage(ran, f"{name} is only for the command line")
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
+        ('{"move": "retrieve"}', "move"),
+        ('{"thenArgs": [{}, "a;b", {}]}', "thenArgs"),
         ('{"PatientId": "X"}', "--PatientID"),
         ('{"StudyOnlly": true}', "--StudyOnly"),
         ('{"JSONargs": "{}"}', "JSONargs"),

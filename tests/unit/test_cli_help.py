@@ -1,5 +1,6 @@
 """What every console script owes whoever asks for help."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -103,3 +104,16 @@ def test_options_that_mean_nothing_any_more_are_taken_and_said_to_mean_nothing(
     assert "No such option" not in ran.stderr
     for option in (one for one in options if one in ("--debug", "--cleanup", "--test")):
         assert f"{option} means nothing to {tool}" in ran.stderr, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "value", "others"),
+    [
+        ("px-repack", "debug", True, []),
+        ("px-report", "ReportLineOverwrite", "x", ["--reportData", "{}"]),
+        ("pfstorage", "upstream", "{}", ["--action", "ls"]),
+    ],
+)
+def test_nor_do_they_in_json(tool: str, name: str, value: object, others: list[str]) -> None:
+    ran = run_tool(tool, "--JSONargs", json.dumps({name: value}), *others, "--verbosity", 2)
+    assert f"--{name} means nothing to {tool}" in ran.stderr, ran.stderr

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
+
+#: Options that print something and end, or that hold the others.
+_NOT_IN_JSON = frozenset({"desc", "synopsis", "version", "JSONargs"})
+
+#: Holds an object for each verb, with semicolons between.
+_ONE_A_VERB = "thenArgs"
 
 
 def take_json_arguments(context: click.Context, parameter: click.Parameter, text: str | None) -> None:
@@ -20,19 +26,25 @@ def take_json_arguments(context: click.Context, parameter: click.Parameter, text
         raise click.BadParameter(f"not JSON ({error}).", context, parameter) from error
     if not isinstance(members, dict):
         raise click.BadParameter('a JSON object is needed: {"option": value}.', context, parameter)
-    known = options_of(context.command)
+    known = _by_name(context.command.params)
     for name in members:
         if name not in known:
             raise click.NoSuchOption(f"--{name}", ctx=context)
+        if known[name].name in _NOT_IN_JSON:
+            raise click.BadParameter(f"{name} is only for the command line.", context, parameter)
     context.default_map = {**(context.default_map or {}), **as_typed(members, known)}
 
 
 def options_of(command: click.Command) -> dict[str, click.Option]:
-    """The options of a tool by each of their names, without dashes."""
+    """The options that the function of a tool is given, by each of their names, without dashes."""
+    return _by_name(option for option in command.params if option.expose_value)
+
+
+def _by_name(parameters: Iterable[click.Parameter]) -> dict[str, click.Option]:
     return {
         name.lstrip("-"): option
-        for option in command.params
-        if isinstance(option, click.Option) and option.expose_value
+        for option in parameters
+        if isinstance(option, click.Option)
         for name in option.opts
     }
 
@@ -51,7 +63,10 @@ def as_typed(members: Mapping[str, Any], known: Mapping[str, click.Option]) -> d
         if value is None or option.name is None:
             continue
         try:
-            typed[option.name] = _several(value) if option.multiple else _one(value, option.is_flag)
+            if option.is_flag:
+                typed.update(_of_flag(value, option))
+            else:
+                typed[option.name] = _several(value) if option.multiple else _one(value, option.name)
         except (TypeError, ValueError) as error:
             raise click.BadParameter(f"{name} cannot be {_shown(value)}.", param=option) from error
     return typed
@@ -82,10 +97,20 @@ def _several(value: Any) -> list[str]:
     return [_scalar(member) for member in value] if isinstance(value, list) else [_scalar(value)]
 
 
-def _one(value: Any, is_flag: bool) -> Any:
+def _of_flag(value: Any, option: click.Option) -> dict[str, Any]:
+    """What a flag says when it is given; one that stands for a value of another option says that."""
+    name = str(option.name)
+    if option.is_bool_flag:
+        return {name: value if isinstance(value, bool) else _scalar(value)}
+    if not isinstance(value, bool):
+        raise TypeError
+    return {name: option.flag_value} if value else {}
+
+
+def _one(value: Any, name: str) -> str:
     """The value of an option as a person would have typed it."""
-    if is_flag:
-        return value if isinstance(value, bool) else _scalar(value)
+    if name == _ONE_A_VERB and isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        return ";".join(json.dumps(one) for one in value)
     if isinstance(value, list):
         return ",".join(_scalar(member) for member in value)
     return json.dumps(value) if isinstance(value, dict) else _scalar(value)

@@ -108,10 +108,31 @@ def test_files_of_another_filesystem_are_copied(basemount, files, other_filesyst
 
 
 def test_datadir_may_be_another_filesystem(basemount, files, other_filesystem):
-    repack(basemount, "-p", files[0].parent, "--datadir", other_filesystem / "images", "--cleanup")
-    assert len(files_below(other_filesystem / "images")) == 20
+    images = other_filesystem / "images"
+    repack(basemount, "-p", files[0].parent, "--datadir", images, "--cleanup")
+    assert len(files_below(images)) == 20
     assert files_below(other_filesystem, on_their_way=True) == []
-    assert files_below(basemount / "data") == []
+    assert (basemount / "data").readlink() == images
+
+
+def test_who_does_not_name_the_datadir_finds_it_all_the_same(basemount, files, tmp_path):
+    log = ("--db", basemount / "log")
+    repack(basemount, "--xcrdirfile", files[0], "--datadir", tmp_path / "images")
+    repack(basemount, "-p", files[0].parent)
+    assert len(files_below(tmp_path / "images")) == 20
+    checked = run_tool("px-smdb", *log, "--action", "check", "--repair")
+    assert checked.status == 0, checked.stdout
+    packed.assert_catalogue_is_exact(basemount)
+
+
+def test_a_basemount_has_one_datadir(basemount, files, tmp_path):
+    repack(basemount, "--xcrdirfile", files[0])
+    log = ("--db", basemount / "log")
+    for other in (tmp_path / "images", basemount / "data" / "deeper"):
+        ran = run_tool("px-repack", *log, "-p", files[0].parent, "--datadir", other)
+        assert (ran.status, ran.error) == (1, "basemount-unusable")
+    assert len(files_below(basemount / "data")) == 1
+    packed.assert_catalogue_is_exact(basemount)
 
 
 @pytest.mark.parametrize("no_links", ["EPERM", "EOPNOTSUPP"], indirect=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ class Basemount:
             The log directory (``--db``), whose parent is the BASEMOUNT; else ``$BASEMOUNT/log``, else
             ``~/dicom/log``.
         data : pathlib.Path, optional
-            Where the images go instead of ``<BASEMOUNT>/data`` (``--datadir``).
+            Where the images go instead of ``<BASEMOUNT>/data`` (``--datadir``), which becomes a link to it.
 
         Raises
         ------
@@ -92,9 +93,31 @@ class Basemount:
         for directory in written:
             _make(directory, private=directory == self.incoming)
         _make(self.services, private=True)
+        self._lead_to_data()
         for directory in written:
             if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
                 raise BasemountUnusable(f"{directory} cannot be written")
+
+    def _lead_to_data(self) -> None:
+        """Where the images are elsewhere, have ``data/`` be a link to there: all find them then."""
+        usual = self.root / "data"
+        if self.data == usual:
+            return
+        if self.data.is_relative_to(usual):
+            raise BasemountUnusable(f"{self.data} is in {usual}", "Name another directory with --datadir.")
+        with suppress(OSError):
+            usual.rmdir()  # an empty one
+        try:
+            usual.symlink_to(self.data, target_is_directory=True)
+        except FileExistsError:
+            there = os.path.realpath(usual)
+            if there != os.path.realpath(self.data):
+                raise BasemountUnusable(
+                    f"The images of this BASEMOUNT are in {there}, not in {self.data}",
+                    "Leave --datadir out; or move all of them there first, and remove data/.",
+                ) from None
+        except OSError as error:
+            raise unusable(error, usual) from error
 
     def claim_incoming(self, purpose: str) -> IncomingDirectory:
         """A fresh directory to receive into, owned until the ``with`` block ends or the process does.

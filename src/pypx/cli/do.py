@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
-from pypx.cli.options import catalogue_options, json_option
+from pypx.cli.options import catalogue_options, data_options, json_option
 from pypx.cli.pacs import PACS_OPTIONS, PACS_WHOLE, binary_options, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.surroundings import SHELL, Surroundings
@@ -47,6 +47,7 @@ _INPUT = ("reportData", "reportDataFile")
 @click.option("--move", "then", flag_value="retrieve", hidden=True)
 @binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
 @catalogue_options
+@data_options
 @json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Do with what px-find found what its --then would do: retrieve, status, report, push, register.

@@ -11,7 +11,14 @@ import click
 from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited, node_named
 from pypx.cli.imports import import_pydicom
-from pypx.cli.options import basemount_of, catalogue_options, jobs_option, json_option, timeout_option
+from pypx.cli.options import (
+    basemount_of,
+    catalogue_options,
+    data_options,
+    jobs_option,
+    json_option,
+    timeout_option,
+)
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.query import matching_of, query_options, returning_of
@@ -47,6 +54,7 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
 @timeout_option("Seconds without an answer after which the PACS is taken as hung.", default=120.0)
 @binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
 @catalogue_options
+@data_options
 @then_options
 @click.option("--move", "then", flag_value="retrieve", help="The same as --then retrieve.")
 @json_option

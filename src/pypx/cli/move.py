@@ -12,6 +12,7 @@ from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited, node_named
 from pypx.cli.options import (
     catalogue_options,
+    data_options,
     jobs_option,
     json_option,
     retries_option,
@@ -73,6 +74,7 @@ _STUDIES_A_QUERY = 100
 @timeout_option("Seconds without progress after which the PACS is taken as hung.", default=60.0)
 @click.option("--force", "force", is_flag=True, help="Ask for what is here already, too.")
 @catalogue_options
+@data_options
 @template_options
 @binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
 @json_option

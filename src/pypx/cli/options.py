@@ -134,7 +134,7 @@ def data_options(command: _Command) -> _Command:
             "--datadir",
             "datadir",
             metavar="DIR",
-            help="Where the images go.  [default: BASEMOUNT/data]",
+            help="Where the images are; BASEMOUNT/data becomes a link to it.  [default: BASEMOUNT/data]",
         ),
     )
 
@@ -151,9 +151,9 @@ def basemount_of(options: Mapping[str, Any], inherited: Mapping[str, Any] | None
     """
     from pypx.basemount.layout import Basemount
 
-    log = options.get("db") or (inherited or {}).get("db")
-    data = options.get("datadir")
-    basemount = Basemount.of_log_directory(Path(str(log)) if log else None, Path(data) if data else None)
+    before = {} if options.get("db") else inherited or {}
+    log, data = (options.get(name) or before.get(name) for name in ("db", "datadir"))
+    basemount = Basemount.of_log_directory(Path(str(log)) if log else None, Path(str(data)) if data else None)
     hide_below(basemount.data)
     return basemount
 
@@ -241,7 +241,7 @@ def told(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in options.items()
-        if value not in (None, "", False, ()) and name not in SECRETS
+        if value is not False and value not in (None, "", ()) and name not in SECRETS
     }
 
 

@@ -119,6 +119,17 @@ def test_of_a_retrieve(pacs: Pacs, with_group: bool, basemount: Path) -> None:
     assert_modes(basemount, group.gr_gid if group else None)
 
 
+def test_the_group_reads_the_catalogue_without_the_secrets_beside_it(
+    basemount: Path, files: list[Path]
+) -> None:
+    log = ("--db", basemount / "log")
+    with_umask("022", "px-repack", *log, "--xcrdir", files[0].parent, group=group_of_ours().gr_name)
+    (basemount / "services").chmod(0)
+    for asked in (("px-status", "--StudyInstanceUID", plain_study().uid), ("px-smdb", "--action", "check")):
+        ran = run_tool(*asked, *log, unprivileged=True)
+        assert ran.status == 0, ran.stdout
+
+
 def test_what_goes_to_a_storage_is_as_its_users_have_it(
     basemount: Path, files: list[Path], tmp_path: Path
 ) -> None:

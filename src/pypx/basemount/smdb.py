@@ -69,9 +69,12 @@ class Catalogue:
         """
         if url := os.environ.get(URL_VARIABLE):
             return cls(Database(url, wait, URL_VARIABLE))
-        if url := services.catalogue_url(basemount):
+        file = basemount.log / FILE_NAME
+        # A group may read the catalogue, and not the secrets beside it.
+        is_private = not os.access(basemount.services, os.X_OK) and os.access(file, os.R_OK)
+        if not is_private and (url := services.catalogue_url(basemount)):
             return cls(Database(url, wait, "services/smdb.json"))
-        return cls(Database(basemount.log / FILE_NAME, wait))
+        return cls(Database(file, wait))
 
     def close(self) -> None:
         self.database.close()

@@ -242,6 +242,16 @@ def test_damaged_files_are_quarantined_with_their_reason_and_never_catalogued(ba
     assert packed.everything(basemount) == before
 
 
+def test_a_source_that_was_named_from_a_working_directory_can_be_found_later(basemount, files):
+    files[0].write_bytes(files[0].read_bytes()[:-50])
+    ran = run_tool(
+        *("px-repack", "--db", basemount / "log", "--xcrdirfile", files[0].name), directory=files[0].parent
+    )
+    assert counts(ran) == {"quarantined": 1}
+    (reason,) = (basemount / "quarantine").glob("*.json")
+    assert json.loads(reason.read_text())["source"] == str(files[0])
+
+
 def test_what_lies_in_quarantine_is_told_of_and_not_quarantined_again(basemount, files):
     files[0].write_bytes(files[0].read_bytes()[:-20])
     repack(basemount, "--xcrdirfile", files[0], status=1)

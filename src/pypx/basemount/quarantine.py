@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from pypx.basemount.placing import Placer
@@ -60,7 +61,7 @@ def _reason(source: Path, error: PypxError) -> bytes:
     document = {
         "code": error.code,
         "reason": error.message,
-        "source": str(source),
+        "source": os.path.abspath(source),  # noqa: PTH100  (not resolve(): the name that somebody gave it)
         "time": now().isoformat(timespec="seconds"),
     }
     return json.dumps(document, indent=2).encode() + b"\n"

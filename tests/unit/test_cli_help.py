@@ -117,3 +117,22 @@ def test_options_that_mean_nothing_any_more_are_taken_and_said_to_mean_nothing(
 def test_nor_do_they_in_json(tool: str, name: str, value: object, others: list[str]) -> None:
     ran = run_tool(tool, "--JSONargs", json.dumps({name: value}), *others, "--verbosity", 2)
     assert f"--{name} means nothing to {tool}" in ran.stderr, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["-p=missing"], "missing"),
+        (["-p", "missing", "-v=1"], "missing"),
+        (["-p=a=b"], "a=b"),
+        (["-p=-f=b"], "-f=b"),
+        (["-p", "=b"], "=b"),
+        (["-p=missing", "-f=name"], "missing/name"),
+        (["--xcrdirfile", "-f=b"], "-f=b"),
+        (["--xcrdirfile=-f=b"], "-f=b"),
+    ],
+)
+def test_one_letter_takes_its_value_with_an_equals_sign(typed: list[str], meant: str, tmp_path: Path) -> None:
+    ran = run_tool("px-repack", f"-l={tmp_path / 'log'}", *typed)
+    assert ran.status == 1
+    assert ran.stderr.startswith(f"px-repack: {meant} cannot be read"), ran.stderr

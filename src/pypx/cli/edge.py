@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from itertools import islice
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any, NoReturn, Protocol, TypeAlias, TypeVar
@@ -93,11 +94,30 @@ class Tool(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            rest = super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, list(self._separated(ctx, args)))
         except click.NoSuchOption as error:
             raise self._with_nearest(error, ctx) from error
         hide(patients_named(ctx.params))
         return rest
+
+    def _separated(self, ctx: click.Context, words: Iterable[str]) -> Iterator[str]:
+        """``-x=VALUE`` as two words: click does that with long names, and takes the = for the value's here."""
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option) and not one.is_flag]
+        valued = {name for one in options for name in one.opts}
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                yield word
+                yield from rest
+            elif word in valued:
+                # What follows is its value, whatever that looks like.
+                yield word
+                yield from islice(rest, 1)
+            elif word[:2] in valued and word[2:3] == "=":
+                yield word[:2]
+                yield word[3:]
+            else:
+                yield word
 
     def _with_nearest(self, error: click.NoSuchOption, ctx: click.Context) -> click.NoSuchOption:
         """The same with the names that may have been meant; click knows none where only the case differs."""

@@ -101,7 +101,7 @@ class Tool(click.Command):
         return rest
 
     def _separated(self, ctx: click.Context, words: Iterable[str]) -> Iterator[str]:
-        """``-x=VALUE`` as two words: click does that with long names, and takes the = for the value's here."""
+        """``-x=VALUE`` as two words: click does that with long names, and takes this = for the value's."""
         options = [one for one in self.get_params(ctx) if isinstance(one, click.Option) and not one.is_flag]
         valued = {name for one in options for name in one.opts}
         rest = iter(words)

@@ -127,6 +127,21 @@ def test_three_ways_in(option: str, tmp_path: Path) -> None:
     assert ran.json == to_json(plain_find())
 
 
+def test_a_file_in_the_home_directory(tmp_path: Path) -> None:
+    (tmp_path / "find.json").write_text(text_of(plain_find()))
+    ran = report("--json", "--reportDataFile=~/find.json", environment={"HOME": str(tmp_path)})
+    assert ran.json == to_json(plain_find())
+
+
+def test_json_tells_of_a_find_that_failed() -> None:
+    failed = {"status": "error", "error": {"code": "connection-refused", "message": "No answer", "hint": "-"}}
+    ran = report("--json", stdin=text_of(plain_find()) + json.dumps(failed))
+    assert ran.status == 1
+    assert ran.json["status"] == "error"
+    assert "No answer" in ran.json["error"]["message"]
+    assert ran.json["data"] == to_json(plain_find())["data"]
+
+
 def test_options_from_json() -> None:
     options = json.dumps(
         {

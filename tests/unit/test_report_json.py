@@ -42,9 +42,22 @@ def test_status_beside_a_find_becomes_a_step_of_then() -> None:
     assert read([whole]).studies[0].series[0].values["packed"] == "3"
 
 
+def test_failures_beside_a_status() -> None:
+    failed = {"status": "error", "error": {"message": "No answer"}}
+    row = status_row("1", "1.1")
+    whole, failures = merged([status_document(row), failed])
+    assert whole == {"status": "error", "data": [row], "error": failures[0].to_json()}
+
+
+def test_the_error_of_a_verb_stays() -> None:
+    own = {"code": "connection-lost", "message": "Gone", "hint": "Again."}
+    find = {**to_json(plain_find()), "status": "error", "error": own, "then": {}}
+    assert merged([find, {"status": "error", "error": {"message": "No answer"}}])[0]["error"] == own
+
+
 def test_failures_are_told_apart() -> None:
     failed = {"status": "error", "error": {"message": "No answer"}}
     find = to_json(plain_find())
     whole, failures = merged([failed, find])
-    assert whole == find
+    assert whole == {**find, "status": "error", "error": failures[0].to_json()}
     assert ["No answer" in failure.message for failure in failures] == [True]

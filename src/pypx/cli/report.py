@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO, TypeAlias
 
 import click
@@ -19,6 +18,7 @@ from pypx.cli import edge, terminal
 from pypx.cli.options import former_options
 from pypx.cli.surroundings import Surroundings
 from pypx.errors import FileUnreadable, UsageError
+from pypx.home import at_home
 from pypx.printable import printable_json, printable_text
 
 if TYPE_CHECKING:
@@ -255,11 +255,9 @@ def _input(options: Mapping[str, Any]) -> Iterator[Iterable[str]]:
 
 def _opened(name: str) -> TextIO:
     try:
-        return Path(name).open(encoding="utf-8")
+        return at_home(name).open(encoding="utf-8")
     except OSError as error:
         raise FileUnreadable(f"{name} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise FileUnreadable(f"{name!r} cannot be a file's name ({error})") from error
 
 
 def _rendered(

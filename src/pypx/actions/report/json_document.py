@@ -18,7 +18,7 @@ def merged(documents: Iterable[object]) -> tuple[dict[str, Any], tuple[PypxError
 
     Studies follow each other in the order of the documents, numbered anew. What the documents say of
     themselves (command, args, returncode) is the first's, and that of each stands under "merged". The series
-    of px-status and px-move, beside finds, become steps of "then".
+    of px-status and px-move, beside finds, become steps of "then". The error is that of the first failure.
 
     Returns
     -------
@@ -49,12 +49,20 @@ def merged(documents: Iterable[object]) -> tuple[dict[str, Any], tuple[PypxError
     if failures and not finds and not with_rows:
         raise failures[0]
     if not finds:
-        return {**with_rows[0], "data": [row for one in with_rows for row in one["data"]]}, tuple(failures)
+        whole = {**with_rows[0], "data": [row for one in with_rows for row in one["data"]]}
+        return _telling(whole, failures), tuple(failures)
     whole = finds[0] if len(finds) == 1 else _joined(finds)
     for verb in dict.fromkeys(map(outcomes.verb_of, with_rows)):
         told = [row for one in with_rows if outcomes.verb_of(one) == verb for row in one["data"]]
         whole = _with_step(whole, verb, told)
-    return whole, tuple(failures)
+    return _telling(whole, failures), tuple(failures)
+
+
+def _telling(whole: dict[str, Any], failures: Sequence[PypxError]) -> dict[str, Any]:
+    """The document with why it is not all, unless it says so of itself."""
+    if not failures:
+        return whole
+    return {**whole, "status": "error", "error": whole.get("error") or failures[0].to_json()}
 
 
 def _joined(finds: Sequence[dict[str, Any]]) -> dict[str, Any]:

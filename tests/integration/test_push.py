@@ -203,6 +203,24 @@ def test_a_series_that_is_not_here(basemount: Path, destination: Destination, pl
     assert ran.error == "nothing-found"
 
 
+def test_a_study_that_is_not_here_does_not_stop_the_others(
+    basemount: Path, destination: Destination, plain: Study
+) -> None:
+    ran = push(basemount, destination, "--StudyInstanceUID", f"1.2.3.4,{plain.uid}", status=1)
+    assert counts(ran) == {"series": 4, "pushed": 3, "failed": 1, "files": 20, "uploaded": 20}
+    assert_stored(destination, _files(basemount))
+    *_, missing = ran.json["data"]
+    assert (missing["StudyInstanceUID"], missing["SeriesInstanceUID"], missing["state"]) == (
+        "1.2.3.4",
+        "",
+        "failed",
+    )
+    assert ran.error == missing["error"]["code"] == "nothing-found"
+    assert "the study 1.2.3.4" in ran.stderr
+    again = push(basemount, destination, "--StudyInstanceUID", f"1.2.3.4,{plain.uid}", status=1)
+    assert counts(again) == {"series": 4, "alreadyThere": 3, "failed": 1, "files": 20}
+
+
 def test_an_object_that_was_lost_or_damaged_is_put_there_again(
     basemount: Path, destination: Destination, plain: Study
 ) -> None:

@@ -69,6 +69,13 @@ def test_a_study_to_storescp(basemount, storescp, plain, tmp_path) -> None:
     assert catalogues.rows(basemount, events) == [(f"dicom://{HOST}:ANY-SCP:{storescp.port}", 20)]
 
 
+def test_a_study_that_is_not_here_does_not_stop_the_others(basemount, storescp, plain, tmp_path) -> None:
+    ran = _send(basemount, storescp, "--StudyInstanceUID", f"1.2.3.4,{plain.uid}", status=1)
+    assert counts(ran) == {"series": 4, "pushed": 3, "failed": 1, "files": 20, "uploaded": 20}
+    assert ran.error == "nothing-found"
+    _assert_received(storescp, sorted((tmp_path / "files").iterdir()))
+
+
 def test_a_study_to_orthanc_twice(basemount, own_orthanc: Orthanc, plain) -> None:
     for _ in range(2):
         ran = _send(basemount, own_orthanc, "--StudyInstanceUID", plain.uid)

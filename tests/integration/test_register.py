@@ -97,7 +97,7 @@ def test_series_of_the_catalogue(
 ) -> None:
     found = {
         "find": finds.found(finds.study(PLAIN.uid, *(finds.series(uid) for uid in SERIES))),
-        "found study": finds.found(finds.study(PLAIN.uid)),
+        "found study": finds.found(finds.study(PLAIN.uid), StudyOnly=True),
     }
     if what in found:
         ran = register(basemount, stdin=finds.text_of(found[what]))

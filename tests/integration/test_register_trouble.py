@@ -402,6 +402,22 @@ def test_a_series_that_is_not_here(cube: Cube, basemount: Path) -> None:
     assert register(basemount, "--StudyInstanceUID", "1.2.3", status=1).error == "nothing-found"
 
 
+def test_a_study_that_is_not_here_does_not_stop_the_others(
+    cube: Cube, pushed: str, basemount: Path, files: list[Path], destination: Destination
+) -> None:
+    pack(basemount, files)
+    ran = register(basemount, "--StudyInstanceUID", f"1.2.3,{PLAIN.uid}", status=1)
+    assert counts(ran) == {"series": 4, "registered": 3, "failed": 1, "files": 20, "newFiles": 20}
+    assert_registered(cube, destination, basemount)
+    *_, missing = members(ran)
+    assert (missing["StudyInstanceUID"], missing["SeriesInstanceUID"], missing["state"]) == (
+        "1.2.3",
+        "",
+        "failed",
+    )
+    assert ran.error == missing["error"]["code"] == "nothing-found"
+
+
 @once
 def test_a_series_that_was_not_pushed(cube: Cube, basemount: Path, files: list[Path]) -> None:
     pack(basemount, files)

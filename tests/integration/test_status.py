@@ -109,7 +109,7 @@ def test_a_finds_log_directory_counts_where_none_is_named(basemount, study):
 
 
 def test_a_find_of_studies_alone_shows_the_series_that_are_here(basemount, study):
-    document = json.loads(_find(study))
+    document = json.loads(_find(study, StudyOnly=True))
     document["data"][0]["series"] = []
     rows = status(basemount, stdin=json.dumps(document)).json["data"]
     assert [row["packed"] for row in rows] == [3, 12, 5]
@@ -130,6 +130,24 @@ def test_a_uid_that_the_catalogue_does_not_have(basemount, study, option):
     ran = status(basemount, option, "1.2.3", expected=1)
     assert ran.error == "nothing-found"
     assert "1.2.3" in ran.stderr
+
+
+@pytest.mark.parametrize("option", ["StudyInstanceUID", "SeriesInstanceUID"])
+def test_a_uid_that_the_catalogue_does_not_have_does_not_stop_the_others(basemount, study, option):
+    known = study.uid if option == "StudyInstanceUID" else study.all_series[1].uid
+    ran = status(basemount, f"--{option}", f"{known},1.2.3", expected=1)
+    assert (ran.json["status"], ran.error) == ("error", "nothing-found")
+    *rows, missing = ran.json["data"]
+    assert "T1" in [row["SeriesDescription"] for row in rows]
+    assert {row["state"] for row in rows} == {"packed"}
+    assert not any("error" in row for row in rows)
+    other = ({"StudyInstanceUID", "SeriesInstanceUID"} - {option}).pop()
+    assert (missing[option], missing[other], missing["state"]) == ("1.2.3", "", "not here")
+    assert missing["error"]["code"] == "nothing-found"
+    assert "1.2.3" in ran.stderr
+    several = status(basemount, f"--{option}", f"1.2.3,{known},1.2.4,1.2.5", expected=1)
+    assert len(several.json["data"]) == len(rows) + 3
+    assert "2 others" in several.stderr
 
 
 @on_sqlite

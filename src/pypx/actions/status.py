@@ -33,16 +33,24 @@ class Status:
         By SeriesInstanceUID how many instances a PACS said that it has.
     awaited : tuple of str
         Studies of which nothing is known yet.
+    unknown : frozenset of str
+        Series and studies, each with a record among the others, of which nothing is known and that are not
+        awaited; that of a study has no UID of a series.
     """
 
     series: tuple[SeriesRecord, ...]
     in_study: Mapping[str, bool | None] = field(default_factory=dict)
     told: Mapping[str, int] = field(default_factory=dict)
     awaited: tuple[str, ...] = ()
+    unknown: frozenset[str] = frozenset()
 
     @property
     def error(self) -> NothingFound | None:
-        """What is wrong: series that are not of their study."""
+        """What is wrong: UIDs of which nothing is known, or series that are not of their study."""
+        unknown = [error for record in self.series if (error := self._error_of(record))]
+        if unknown:
+            others = f", nor of {len(unknown) - 1} others" if len(unknown) > 1 else ""
+            return NothingFound(f"{unknown[0].message}{others}")
         foreign = [record for record in self.series if self.in_study.get(record.series_uid) is False]
         if not foreign:
             return None
@@ -67,6 +75,14 @@ class Status:
         """How many instances of a series are to be here in the end."""
         return record.requested if record.requested is not None else self.told.get(record.series_uid)
 
+    def _error_of(self, record: SeriesRecord) -> NothingFound | None:
+        uid = record.series_uid or record.study_uid
+        if uid not in self.unknown:
+            return None
+        return NothingFound(
+            f"The catalogue has nothing of the {'series' if record.series_uid else 'study'} {uid}"
+        )
+
     def _is_complete(self, record: SeriesRecord) -> bool:
         expected = self.expected(record)
         return expected is not None and record.packed >= expected
@@ -86,6 +102,8 @@ class Status:
         if record.series_uid in self.in_study:
             verdict = self.in_study[record.series_uid]
             document["inStudy"] = UNKNOWN if verdict is None else verdict
+        if error := self._error_of(record):
+            document["error"] = error.to_json()
         return document
 
 
@@ -111,41 +129,36 @@ def status_of_series(
 
     Raises
     ------
-    NothingFound
-        When nothing is known of one.
     CatalogueLocked, CatalogueDamaged, BasemountUnusable
     """
     records = catalogue.series_status(series_uids)
-    for uid in series_uids:
-        if uid not in records and not awaiting:
-            raise NothingFound(f"The catalogue has nothing of the series {uid}")
+    unknown = frozenset() if awaiting else frozenset(series_uids) - records.keys()
     series = tuple(records.get(uid, SeriesRecord(uid)) for uid in series_uids)
     studies = dict.fromkeys(series_uids, in_studies) if in_studies else {}
-    return Status(series, _verified(series, studies))
+    return Status(series, _verified(series, studies), unknown=unknown)
 
 
 def status_of_studies(
     catalogue: Catalogue, study_uids: Collection[str], *, awaiting: bool = False, verify: bool = False
 ) -> Status:
-    """What the catalogue knows of all series of studies.
+    """What the catalogue knows of all series of studies; those come last of which it knows nothing.
 
     Raises
     ------
-    NothingFound
-        When nothing is known of a study, and it is not awaited.
     CatalogueLocked, CatalogueDamaged, BasemountUnusable
     """
     series_uids: list[str] = []
     unknown: list[str] = []
     for study_uid in study_uids:
         of_study = catalogue.series_of_study(study_uid)
-        if not of_study and not awaiting:
-            raise NothingFound(f"The catalogue has nothing of the study {study_uid}")
         if not of_study:
             unknown.append(study_uid)
         series_uids += of_study
     known = status_of_series(catalogue, series_uids, list(study_uids) if verify else (), awaiting=awaiting)
-    return replace(known, awaited=tuple(unknown))
+    if awaiting:
+        return replace(known, awaited=tuple(unknown))
+    absent = (SeriesRecord("", study_uid) for study_uid in unknown)
+    return replace(known, series=(*known.series, *absent), unknown=known.unknown.union(unknown))
 
 
 def status_of_found(catalogue: Catalogue, founds: Iterable[Found], *, verify: bool = False) -> Status:

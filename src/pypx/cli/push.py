@@ -106,10 +106,11 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> PushResult:
     basemount = basemount_of(options, inherited)
     with ExitStack() as closing:
         target = _target(options, inherited, closing, to_pacs=to_pacs)
-        uids = series_named(basemount, named["SeriesInstanceUID"], named["StudyInstanceUID"], founds)
+        meant = series_named(basemount, named["SeriesInstanceUID"], named["StudyInstanceUID"], founds)
         request = PushRequest(
             target,
-            uids,
+            meant.series_uids,
+            meant.unknown_studies,
             files_of(options).files() if has_files else (),
             options["jobs"],
             Retries(options["retries"]),
@@ -185,7 +186,7 @@ def _show(result: PushResult) -> None:
     for verdict in result.verdicts:
         is_good = verdict.state in (SeriesState.PUSHED, SeriesState.ALREADY_THERE)
         count = f"{verdict.count_there} of {len(verdict.files)}"
-        name = printable(verdict.description or verdict.series_uid)
+        name = printable(verdict.description or verdict.series_uid or verdict.study_uid)
         terminal.write_stdout(f"{'+' if is_good else '!'} {count:<12} {name}  {verdict.state.value}")
     for file in result.rejected:
         terminal.write_stdout(f"! {printable(str(file.file))}  {file.state.value}")

@@ -201,6 +201,7 @@ def _wanted(
     from pypx.actions.register.of_catalogue import of_catalogue
     from pypx.actions.register.of_local import of_local
     from pypx.actions.register.of_push import of_lists, of_push
+    from pypx.actions.register.wanted import Wanted
     from pypx.basemount.smdb import Catalogue
     from pypx.basemount.templates import STORAGE_TEMPLATES
 
@@ -214,7 +215,9 @@ def _wanted(
             return of_local(catalogue, files_of(options).files(), place, templates)
         named = [uids_of(options, name) for name in ("SeriesInstanceUID", "StudyInstanceUID")]
         founds = [from_json(document) for document in documents]
-        return of_catalogue(catalogue, series_named(basemount, named[0], named[1], founds), place)
+        meant = series_named(basemount, named[0], named[1], founds)
+        unknown = [Wanted("", one.study_uid, error=one.error) for one in meant.unknown_studies]
+        return [*of_catalogue(catalogue, meant.series_uids, place), *unknown]
 
 
 def _listed(options: Mapping[str, Any], name: str) -> list[str]:
@@ -240,7 +243,8 @@ def _show(result: RegisterResult) -> None:
     for verdict in result.verdicts:
         count = f"{verdict.registered} of {verdict.files}"
         series = verdict.series
-        name = printable(series.description or series.series_uid or ", ".join(series.names))
+        said = series.description or series.series_uid or series.study_uid or ", ".join(series.names)
+        name = printable(said)
         terminal.write_stdout(f"{'!' if verdict.error else '+'} {count:<12} {name}  {verdict.state.value}")
         for note in verdict.notes:
             terminal.write_stdout(f"  {note}")

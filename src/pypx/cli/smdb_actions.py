@@ -267,7 +267,7 @@ def _end_of_study(asked: Asked) -> Outcome:
     studies = studies_of_files(asked.files()) if files_are_named else [asked.value("StudyInstanceUID")]
     with _catalogue(asked) as catalogue:
         status = end_of_study(catalogue, studies)
-    return Outcome(_of_json(status.to_json()), partial(show_status, status))
+    return Outcome(_of_json(status.to_json()), partial(show_status, status), status.error)
 
 
 def _check(asked: Asked) -> Outcome:

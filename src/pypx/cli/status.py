@@ -190,7 +190,7 @@ def _table(status: Status) -> Table:
         for record in of_study:
             numbers = (counts(record)[name] for name in names)
             cells = (
-                record.description or record.series_uid,
+                record.description or record.series_uid or record.study_uid,
                 record.modality,
                 *(UNKNOWN if count is None else str(count) for count in numbers),
                 state(record),

@@ -16,7 +16,7 @@ from pypx.actions.push.naming import top_of
 from pypx.actions.push.result import FileState, FileVerdict, PushResult, SeriesState, SeriesVerdict
 from pypx.actions.push.send import Sender
 from pypx.actions.push.series import SeriesPusher
-from pypx.actions.push.wanted import WantedSeries, catalogued, gathered
+from pypx.actions.push.wanted import UnknownStudy, WantedSeries, catalogued, gathered
 from pypx.actions.workers import Workers
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event
@@ -27,19 +27,21 @@ from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.process import Processes
 from pypx.dicom.node import Node
 from pypx.dicom.uid import is_uid
-from pypx.errors import InvalidInput, NothingFound
+from pypx.errors import InvalidInput
 from pypx.storage.interface import Storage
 from pypx.storage.retries import Retries
 
 __all__ = [
     "FileState",
     "FileVerdict",
+    "Named",
     "PacsTarget",
     "PushRequest",
     "PushResult",
     "SeriesState",
     "SeriesVerdict",
     "StorageTarget",
+    "UnknownStudy",
     "push",
     "series_named",
 ]
@@ -106,6 +108,8 @@ class PushRequest:
     target : StorageTarget or PacsTarget
     series_uids : sequence of str
         Series of the catalogue.
+    unknown_studies : sequence of UnknownStudy
+        Studies that were asked for as well, each of which fails.
     files : iterable of pathlib.Path
         And files, wherever they are; what is not DICOM is left out and counted.
     jobs : int
@@ -116,6 +120,7 @@ class PushRequest:
 
     target: Target
     series_uids: Sequence[str] = ()
+    unknown_studies: Sequence[UnknownStudy] = ()
     files: Iterable[Path] = ()
     jobs: int = DEFAULT_JOBS
     retries: Retries = field(default_factory=Retries)
@@ -153,6 +158,7 @@ def push(request: PushRequest, basemount: Basemount, progress: Progress = ignore
         named = gathered(request.files, keywords)
         wanted: tuple[WantedSeries, ...] = (
             *catalogued(catalogue, basemount, request.series_uids),
+            *request.unknown_studies,
             *named.series,
         )
         if isinstance(target, StorageTarget):
@@ -162,13 +168,29 @@ def push(request: PushRequest, basemount: Basemount, progress: Progress = ignore
     return PushResult(tuple(verdicts), named.rejected, named.skipped, time.monotonic() - begun)
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What somebody means.
+
+    Parameters
+    ----------
+    series_uids : tuple of str
+        The series, each once.
+    unknown_studies : tuple of UnknownStudy
+        The studies that the catalogue has nothing of.
+    """
+
+    series_uids: tuple[str, ...]
+    unknown_studies: tuple[UnknownStudy, ...]
+
+
 def series_named(
     basemount: Basemount,
     series_uids: Sequence[str] = (),
     study_uids: Sequence[str] = (),
     founds: Sequence[Found] = (),
-) -> tuple[str, ...]:
-    """The series that somebody means, each once.
+) -> Named:
+    """The series that somebody means.
 
     Parameters
     ----------
@@ -182,24 +204,19 @@ def series_named(
     ------
     InvalidInput
         When one has no valid UID.
-    NothingFound
-        When the catalogue has nothing of a study.
     """
     studies = [*study_uids, *(uid for found in founds for uid in found.studies_alone)]
     series = [*series_uids, *(one.uid for found in founds for one in found.series)]
+    unknown: list[UnknownStudy] = []
     for uid in (*studies, *series):
         if not is_uid(uid):
             raise InvalidInput(f"{uid!r} is not the UID of a study or a series", "Correct the UID.")
     with Catalogue.open(basemount) as catalogue:
-        for uid in studies:
+        for uid in dict.fromkeys(studies):
             of_study = catalogue.series_of_study(uid)
-            if not of_study:
-                raise NothingFound(
-                    f"The catalogue has nothing of the study {uid}",
-                    "Retrieve it first, with px-move, or check the UID and --db.",
-                )
+            unknown += [] if of_study else [UnknownStudy(uid)]
             series += of_study
-    return tuple(dict.fromkeys(series))
+    return Named(tuple(dict.fromkeys(series)), tuple(unknown))
 
 
 def _into_storage(
@@ -248,6 +265,8 @@ def _to_pacs(
 def _events(verdict: SeriesVerdict) -> Iterable[Event]:
     """What the catalogue is told of a series: how much of it is there, and what failed."""
     uid, study_uid, target = verdict.series_uid, verdict.study_uid, verdict.target
+    if not uid:
+        return
     if verdict.instances:
         yield Event(uid, "pushed", study_uid, verdict.instances, target, verdict.folder)
     if verdict.first_error:

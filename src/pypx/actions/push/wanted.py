@@ -179,6 +179,27 @@ class CataloguedSeries:
         return WantedFile.of_header(path, header, held.variant)
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownStudy:
+    """A study of which the catalogue has nothing, in the place of its series."""
+
+    study_uid: str
+    series_uid: str = field(default="", init=False)
+
+    def __len__(self) -> int:
+        return 0
+
+    @property
+    def error(self) -> NothingFound:
+        return NothingFound(
+            f"The catalogue has nothing of the study {self.study_uid}",
+            "Retrieve it first, with px-move, or check the UID and --db.",
+        )
+
+    def read(self, _keywords: Keywords) -> Contents:
+        return Contents(error=self.error)
+
+
 @dataclass(slots=True)
 class GatheredSeries:
     """The files of one series among those that a person named."""

@@ -113,8 +113,6 @@ def end_of_study(catalogue: Catalogue, study_uids: Sequence[str]) -> Status:
 
     Raises
     ------
-    NothingFound
-        When nothing is known of a study.
     CatalogueLocked, CatalogueDamaged, BasemountUnusable
     """
     return status_of_studies(catalogue, study_uids)

@@ -151,6 +151,9 @@ def _paths(value: Any) -> Iterator[str]:
         (["--then", "push", "--swift", "nowhere"], "nowhere"),
         (["--then", "register"], "Which CUBE?"),
         (["--then", "report", "--thenArgs", '{"reportBodySeriesTags": "NoSuch"}'], "NoSuch"),
+        (["--then", "report", "--thenArgs", '{"printReport": "csv", "json": true}'], "two reports"),
+        (["--then", "report", "--thenArgs", '{"csvSeparator": "ab", "printReport": "csv"}'], "separator"),
+        (["--then", "report", "--thenArgs", '{"reportDataFile": "x"}'], "reportDataFile"),
         (["--thenArgs", "{}"], "--then"),
         (["--then", "retrieve", "--StudyOnly"], "--StudyOnly"),
         (["--then", "retrieve", "--intraSeriesRetrieveDelay", "soon"], "soon"),
@@ -199,6 +202,49 @@ def test_what_a_person_sees(pacs: Pacs, basemount: Path) -> None:
     assert "{" not in told.stdout
     shown = re.sub(r"\x1b\[[0-9;]*m", "", told.stdout)
     assert all(len(line) <= 80 for line in shown.splitlines()), shown
+
+
+def test_feedback_without_verbs_leaves_the_report(dcmqrscp: Pacs, basemount: Path) -> None:
+    command = ("px-find", *of_pacs(dcmqrscp, basemount), "--StudyInstanceUID", plain_study().uid)
+    ran = run_in_terminal([*command, "--withFeedBack"])
+    assert ran.status == 0
+    assert ran.stdout.count("StudyDescription") == 1
+
+
+def test_the_verb_report_shows_the_one_report(dcmqrscp: Pacs, basemount: Path, tmp_path: Path) -> None:
+    file = tmp_path / "found.json"
+    command = ("px-find", *of_pacs(dcmqrscp, basemount), "--StudyInstanceUID", plain_study().uid)
+    file.write_text(run_tool(*command).stdout)
+    for tool in (command, ("px-do", "--reportDataFile", file)):
+        ran = run_in_terminal([*tool, "--then", "report"])
+        assert ran.status == 0
+        assert ran.stdout.count("StudyDescription") == 1
+
+
+def test_the_verb_report_takes_the_options_of_its_tool(
+    dcmqrscp: Pacs, basemount: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "found.json"
+    asked = ("px-find", *of_pacs(dcmqrscp, basemount), "--StudyInstanceUID", plain_study().uid)
+    file.write_text(run_tool(*asked).stdout)
+    csv = '{"printReport": "csv", "csvPrintHeaders": true, "csvSeparator": ";"}'
+    ran = run_in_terminal(["px-do", "--reportDataFile", file, "--then", "report", "--thenArgs", csv], 200)
+    assert ran.status == 0
+    as_csv = run_in_terminal(
+        [
+            *("px-report", "--reportDataFile", file, "--printReport", "csv"),
+            *("--csvPrintHeaders", "--csvSeparator", ";"),
+        ],
+        200,
+    )
+    assert as_csv.stdout.count(";") > 3
+    assert as_csv.stdout in ran.stdout
+    told = run_tool(
+        *("px-do", "--reportDataFile", file, "--withFeedBack", "--then", "report"),
+        *("--thenArgs", '{"printReport": "tree"}'),
+    )
+    assert told.status == 0
+    assert "└" in told.stderr
 
 
 def test_values_that_would_steer_a_terminal(pacs: Pacs, basemount: Path) -> None:

@@ -40,7 +40,12 @@ px-find … --PatientID 7654321 --json | jq -r '.data[].StudyInstanceUID.value'
 """
 
 
-@click.command("px-find", cls=edge.Tool, examples=EXAMPLES, goes_on=False)
+def _goes_on(options: Mapping[str, Any]) -> bool:
+    """A find begins anew; what has been retrieved, pushed or registered is not done again."""
+    return any(verb in (options.get("then") or "") for verb in ("retrieve", "push", "register"))
+
+
+@click.command("px-find", cls=edge.Tool, examples=EXAMPLES, goes_on=_goes_on)
 @pacs_options
 @query_options
 @click.option("--StudyOnly", "StudyOnly", is_flag=True, help="Do not ask for the series of the studies.")
@@ -67,7 +72,9 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     import_pydicom()
     terminal.show_log("px-find", verbosity)
     as_json = edge.output_is_json(json)
-    presentation = Presentation("px-find", as_json, options["withFeedBack"])
+    # Feedback is of verbs: without any, there would be nothing to see.
+    with_feedback = options["withFeedBack"] and bool(options["then"])
+    presentation = Presentation("px-find", as_json, with_feedback)
     chain = _chain(options, presentation.progress, presentation.report)
     found = _find(options, presentation.progress)
     if not as_json and not found.error and not found.studies:

@@ -48,11 +48,10 @@ class Presentation:
 
     def report(self, founds: Sequence[Found], options: Mapping[str, Any]) -> None:
         """The verb "report"."""
-        from pypx.cli.report import asked_of, show_report
+        from pypx.cli.report import show_as_asked
 
         if self.is_report or self.with_feedback:
-            output = sys.stdout if self.is_report else sys.stderr
-            show_report(founds, asked_of(options), options["colorize"], output)
+            show_as_asked(founds, options, sys.stdout if self.is_report else sys.stderr)
 
     def finish(self, found: Found, chain: Chain, *, wait: bool = False) -> int:
         """Run verbs over what was found, show how it ended, and give the exit status.
@@ -64,11 +63,12 @@ class Presentation:
         wait : bool
             End only with Ctrl-C.
         """
-        if self.is_report and found.studies:
+        verbs = () if found.error else chain.verbs
+        if self.is_report and found.studies and not any(verb.name == "report" for verb in verbs):
             from pypx.cli.report import show_report
 
             show_report([found])
-        if chain.verbs and not found.error:
+        if verbs:
             found, done = chain.over(found, _feedback() if self.with_feedback else None)
             if self.is_report:
                 terminal.write_pieces(f"{line}\n" for line in _lines(found, done))

@@ -47,7 +47,7 @@ px-find … | px-move --get | px-report
 """
 
 
-@click.command("px-report", cls=edge.Tool, examples=EXAMPLES)
+@click.command("px-report", cls=edge.Tool, examples=EXAMPLES, goes_on=False)
 @click.option(
     "--reportData", "reportData", metavar="JSON", help="The JSON itself, in place of standard input."
 )
@@ -176,39 +176,27 @@ class Report:
         return {**document, "error": self.failures[0].to_json()} if self.failures else document
 
 
-def show_report(
-    founds: Sequence[Found], asked: Asked | None = None, theme: str = "", output: TextIO | None = None
-) -> None:
-    """Write the tabular report of finds, as wide as the terminal and in its colours.
-
-    Parameters
-    ----------
-    founds : sequence of Found
-        One or several; a study that several of them hold is shown once.
-    asked : Asked, optional
-        The attributes to show.
-    theme : str
-        "dark", "light", or "" for a terminal that may be either.
-    output : text file, optional
-        Where to, if not to stdout.
-
-    Raises
-    ------
-    UnknownAttribute
-        When an attribute that was asked for is none.
-    """
+def show_report(founds: Sequence[Found]) -> None:
+    """Write the tabular report of finds, as wide as the terminal and in its colours."""
     from pypx.actions.report.layout import Asked, for_report
     from pypx.actions.report.studies import gather
     from pypx.actions.report.tabular import tabular
 
     reported = gather(founds)
-    layout = for_report(asked or Asked(), reported)
-    output = output or sys.stdout
-    _write(_drawn(tabular(reported, layout, _width(output)), theme, output), output)
+    lines = tabular(reported, for_report(Asked(), reported), _width(sys.stdout))
+    _write(_drawn(lines, "", sys.stdout), sys.stdout)
+
+
+def show_as_asked(founds: Sequence[Found], options: Mapping[str, Any], output: TextIO) -> None:
+    """Write the report of finds that px-report makes with these options."""
+    from pypx.actions.found import to_json
+
+    text, _ = _rendered(_form(options), map(to_json, founds), options, output)
+    _write(text, output)
 
 
 def check(options: Mapping[str, Any]) -> None:
-    """Raise what is wrong with what the options ask to see.
+    """Raise what is wrong with how the options ask to have a find reported.
 
     Raises
     ------
@@ -217,6 +205,11 @@ def check(options: Mapping[str, Any]) -> None:
     from pypx.actions.report.layout import for_report
     from pypx.actions.report.studies import gather
 
+    for name in ("reportData", "reportDataFile"):
+        if options[name]:
+            raise UsageError(f"The verb report does not take {name}", "It reports what was found.")
+    if _form(options) == "csv":
+        _dialect(options, sys.stdout)
     for_report(asked_of(options), gather([]))
 
 

@@ -208,7 +208,7 @@ def test_feedback_without_verbs_leaves_the_report(dcmqrscp: Pacs, basemount: Pat
     command = ("px-find", *of_pacs(dcmqrscp, basemount), "--StudyInstanceUID", plain_study().uid)
     ran = run_in_terminal([*command, "--withFeedBack"])
     assert ran.status == 0
-    assert ran.stdout.count("StudyDescription") == 1
+    assert ran.stdout.count("1 study, 3 series") == 1
 
 
 def test_the_verb_report_shows_the_one_report(dcmqrscp: Pacs, basemount: Path, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_the_verb_report_shows_the_one_report(dcmqrscp: Pacs, basemount: Path, t
     for tool in (command, ("px-do", "--reportDataFile", file)):
         ran = run_in_terminal([*tool, "--then", "report"])
         assert ran.status == 0
-        assert ran.stdout.count("StudyDescription") == 1
+        assert ran.stdout.count("1 study, 3 series") == 1
 
 
 def test_the_verb_report_takes_the_options_of_its_tool(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 import threading
@@ -315,6 +316,26 @@ def test_a_person_sees_a_table_as_wide_as_the_terminal(basemount, study, columns
     for word in ("Series", "Requested", "Received", "Packed", "Localizer", "T1", "T2", "12", "unknown"):
         assert word in ran.stdout
     assert "Pushed" not in ran.stdout
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "command",
+    [("px-status", "--StudyInstanceUID"), ("px-smdb", "--action", "endOfStudy", "--StudyInstanceUID")],
+    ids=["px-status", "px-smdb"],
+)
+def test_a_table_with_all_counts_can_be_read_at_80_columns(basemount, study, command):
+    with Catalogue.open(Basemount.of_log_directory(basemount / "log")) as catalogue:
+        for kind in ("requested", "pushed", "registered"):
+            catalogue.record(Event(one.uid, kind, study.uid, 12, target="…") for one in study.all_series)
+    ran = run_in_terminal([*command, study.uid, "--db", basemount / "log"])
+    lines = [re.sub("\x1b\\[[0-9;]*m", "", line).split() for line in ran.stdout.splitlines()]
+    names = ["Series", "Mod.", "Requested", "Received", "Packed", "Pushed", "Registered", "State"]
+    assert lines[0] == names
+    shown = [word for line in lines for word in line]
+    for word in ("complete,", "pushed,", "incomplete,", "registered"):
+        assert word in shown
+    assert ["T1", "MR", "12", "12", "12", "12", "12"] in [line[:7] for line in lines]
 
 
 @on_sqlite

@@ -35,6 +35,9 @@ px-find … --PatientID 7654321 | px-status | jq '.data[] | select(.state != "co
 #: Columns of the table, whatever is known.
 _ALWAYS_SHOWN = ("requested", "received", "packed")
 
+#: The longest word of a state.
+_STATE_WIDTH = len("incomplete,")
+
 
 @click.command("px-status", cls=edge.Tool, examples=EXAMPLES, goes_on=False)
 @click.option("--StudyInstanceUID", "StudyInstanceUID", metavar="UID,…", help="All series of these studies.")
@@ -167,7 +170,6 @@ def _table(status: Status) -> Table:
     """A row for each series; counts that nobody recorded of any series have no column."""
     from itertools import groupby
 
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
@@ -180,13 +182,16 @@ def _table(status: Status) -> Table:
         for name in ("requested", "received", "packed", "pushed", "registered")
         if name in _ALWAYS_SHOWN or any(of_one[name] is not None for of_one in known)
     ]
-    table = Table(box=box.SIMPLE, header_style="bold")
+    # One space between columns: with all counts, 80 columns have no room for more.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("Series", overflow="fold", min_width=12)
     table.add_column("Mod.", no_wrap=True)
     for name in names:
         table.add_column(name.capitalize(), justify="right", no_wrap=True)
-    table.add_column("State", overflow="fold")
+    table.add_column("State", overflow="fold", min_width=_STATE_WIDTH)
     for _, of_study in groupby(status.series, lambda record: record.study_uid):
+        if table.row_count:
+            table.add_row()
         for record in of_study:
             numbers = (counts(record)[name] for name in names)
             cells = (
@@ -196,7 +201,6 @@ def _table(status: Status) -> Table:
                 state(record),
             )
             table.add_row(*(Text(printable(cell)) for cell in cells))
-        table.add_section()
     return table
 
 

@@ -3,7 +3,9 @@
 import pytest
 
 from demo.pacs import Pacs
-from tools import run_in_terminal, run_tool
+from demo.server import HOST
+from servers.peers import SilentPeer
+from tools import Running, run_in_terminal, run_tool
 
 
 def test_a_pacs_that_is_there_answers(pacs: Pacs) -> None:
@@ -44,6 +46,16 @@ def test_people_get_a_sentence(pacs: Pacs, columns: int) -> None:
     assert ran.status == 0
     assert ran.stdout.startswith(f"127.0.0.1:{pacs.aec}:{pacs.port} answers to {pacs.aet} in ")
     assert len(ran.stdout.splitlines()) == 1
+
+
+def test_interrupted_it_has_nothing_to_go_on_from() -> None:
+    with SilentPeer() as peer:
+        running = Running("px-echo", f"{HOST}:ARCHIVE:{peer.port}")
+        running.wait_until_interruptible()
+        running.interrupt()
+        ran = running.wait()
+    assert (ran.status, ran.stdout) == (130, "")
+    assert ran.stderr.strip() == "px-echo: interrupted."
 
 
 def test_verbosity_3_shows_the_command_line_of_dcmtk(pacs: Pacs) -> None:

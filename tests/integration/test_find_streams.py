@@ -95,15 +95,28 @@ def test_a_failure_in_the_middle_is_told_below_the_report() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("level", ["STUDY", "SERIES"])
-def test_interruption(tmp_path: Path, number: signal.Signals, level: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "rest"),
+    [
+        ((), ""),
+        (("--then", "status"), ""),
+        (("--then", "retrieve,status"), "; what is done is kept, the same command goes on from there"),
+    ],
+)
+def test_interruption(
+    basemount: Path, tmp_path: Path, number: signal.Signals, level: str, options: tuple[str, ...], rest: str
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     with FindProvider(archive(30), of_level(level, waiting(0.5))) as pacs:
-        running = Running(*px_find(pacs), environment={"TMPDIR": str(tmp_path)})
-        wait_for(lambda: pacs.asked(level) and scratch_files(tmp_path))
+        command = px_find(pacs, *options, "--db", basemount / "log")
+        running = Running(*command, environment={"TMPDIR": str(scratch)})
+        wait_for(lambda: pacs.asked(level) and scratch_files(scratch))
         running.interrupt(number)
         ran = running.wait()
     assert (ran.status, ran.stdout) == (130, "")
-    assert ran.stderr.strip() == "px-find: interrupted."
-    assert scratch_files(tmp_path) == []
+    assert ran.stderr.strip() == f"px-find: interrupted{rest}."
+    assert scratch_files(scratch) == []
 
 
 def test_kill_leaves_no_findscu_behind() -> None:

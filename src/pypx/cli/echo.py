@@ -23,7 +23,7 @@ px-echo pacs.example.org:ORTHANC:4242 --json | jq .data.seconds
 """
 
 
-@click.command("px-echo", cls=edge.Tool, examples=EXAMPLES)
+@click.command("px-echo", cls=edge.Tool, examples=EXAMPLES, goes_on=False)
 @pacs_options
 @binary_options("echoscu")
 @timeout_option("Seconds to wait for each answer.", default=15.0)

@@ -48,15 +48,21 @@ class Tool(click.Command):
     ----------
     examples : str
         Shown at the end of ``--help`` and by ``--desc``: commands a reader can copy.
-    goes_on : bool
-        Whether the same command, after an interruption, goes on where it was.
+    goes_on : bool or callable
+        Whether the same command, after an interruption, goes on where it was; it may depend on the options.
     """
 
-    def __init__(self, *args: Any, examples: str = "", goes_on: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        examples: str = "",
+        goes_on: bool | Callable[[Mapping[str, Any]], bool] = True,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
         super().__init__(*args, **kwargs)
         self.examples = examples
-        self.goes_on = goes_on
+        self.goes_on = goes_on if callable(goes_on) else lambda _: goes_on
         self.params += [
             click.Option(
                 ["-v", "--verbosity"],
@@ -204,7 +210,8 @@ def _status(tool: Tool, name: str, arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort, Interrupted):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        rest = "; what is done is kept, the same command goes on from there" if tool.goes_on else ""
+        goes_on = tool.goes_on(_options.get())
+        rest = "; what is done is kept, the same command goes on from there" if goes_on else ""
         terminal.say(name, f"interrupted{rest}.")
         return Interrupted.exit_status
     except BrokenPipeError:

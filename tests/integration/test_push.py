@@ -134,6 +134,21 @@ def test_files(basemount: Path, destination: Destination, tmp_path: Path) -> Non
     assert counts(again) == {"series": 3, "alreadyThere": 3, "files": 20}
 
 
+@pytest.mark.parametrize("option", ["--xcrdirfile", "--xcrfile"])
+def test_a_file_that_is_named_itself_and_is_not_dicom_has_failed(
+    basemount: Path, destination: Destination, tmp_path: Path, option: str
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("notes")
+    named = [option, notes] if option == "--xcrdirfile" else ["--xcrdir", tmp_path, option, notes.name]
+    ran = push(basemount, destination, *named, status=1)
+    assert counts(ran) == {"files": 1}
+    assert ran.error == "not-dicom"
+    assert [(one["file"], one["state"]) for one in ran.json["files"]] == [(str(notes), "failed")]
+    assert str(notes) in ran.stderr
+    assert destination.contents() == {}
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -453,6 +453,16 @@ def test_an_upstream_file_that_is_not_there(cube: Cube, basemount: Path) -> None
 
 
 @once
+def test_a_file_that_is_named_itself_and_is_not_dicom_has_failed(
+    cube: Cube, basemount: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("notes")
+    ran = register(basemount, "--xcrdirfile", notes, status=1)
+    assert (counts(ran), ran.error) == ({"series": 1, "failed": 1}, "not-dicom")
+
+
+@once
 def test_files_whose_name_of_the_pacs_nobody_says(cube: Cube, basemount: Path, files: list[Path]) -> None:
     ran = register(basemount, "--xcrdir", files[0].parent, status=2)
     assert "--swiftServicesPACS" in ran.stderr

@@ -50,6 +50,11 @@ class SourceFiles:
         """Whether the files are those of a list."""
         return self.listed is not None
 
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a file that is named itself."""
+        return bool(self.path or self.name)
+
     def files(self, leaving_out: Collection[Path] = ()) -> Iterator[Path]:
         """The files, those of one directory in the order of their names; looked for as they are asked for.
 

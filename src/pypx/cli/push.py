@@ -100,6 +100,7 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> PushResult:
     from pypx.storage.retries import Retries
 
     named = {name: uids_of(options, name) for name in ("SeriesInstanceUID", "StudyInstanceUID")}
+    files = files_of(options)
     has_files = any(options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile"))
     founds = () if has_files or any(named.values()) else _founds(surroundings)
     inherited = founds[0].arguments if founds else {}
@@ -111,7 +112,8 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> PushResult:
             target,
             meant.series_uids,
             meant.unknown_studies,
-            files_of(options).files() if has_files else (),
+            files.files() if has_files else (),
+            files.is_one,
             options["jobs"],
             Retries(options["retries"]),
         )

@@ -212,7 +212,8 @@ def _wanted(
     with Catalogue.open(basemount) as catalogue:
         if any(options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile")):
             templates = templates_of(options, STORAGE_TEMPLATES)
-            return of_local(catalogue, files_of(options).files(), place, templates)
+            files = files_of(options)
+            return of_local(catalogue, files.files(), place, templates, are_named=files.is_one)
         named = [uids_of(options, name) for name in ("SeriesInstanceUID", "StudyInstanceUID")]
         founds = [from_json(document) for document in documents]
         meant = series_named(basemount, named[0], named[1], founds)

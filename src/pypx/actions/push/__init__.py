@@ -112,6 +112,8 @@ class PushRequest:
         Studies that were asked for as well, each of which fails.
     files : iterable of pathlib.Path
         And files, wherever they are; what is not DICOM is left out and counted.
+    are_named : bool
+        Whether somebody named each of the files: then what is not DICOM fails.
     jobs : int
         Uploads at once, or associations.
     retries : Retries
@@ -122,6 +124,7 @@ class PushRequest:
     series_uids: Sequence[str] = ()
     unknown_studies: Sequence[UnknownStudy] = ()
     files: Iterable[Path] = ()
+    are_named: bool = False
     jobs: int = DEFAULT_JOBS
     retries: Retries = field(default_factory=Retries)
 
@@ -155,7 +158,7 @@ def push(request: PushRequest, basemount: Basemount, progress: Progress = ignore
     target = request.target
     keywords = target.templates.keywords if isinstance(target, StorageTarget) else frozenset()
     with Catalogue.open(basemount) as catalogue:
-        named = gathered(request.files, keywords)
+        named = gathered(request.files, keywords, are_named=request.are_named)
         wanted: tuple[WantedSeries, ...] = (
             *catalogued(catalogue, basemount, request.series_uids),
             *request.unknown_studies,

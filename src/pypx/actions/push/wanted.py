@@ -238,16 +238,29 @@ def catalogued(
     )
 
 
-def gathered(files: Iterable[Path], keywords: Collection[str]) -> Gathered:
-    """Files, each with its series; those that are not DICOM are counted, damaged ones are rejected."""
+def gathered(files: Iterable[Path], keywords: Collection[str], *, are_named: bool = False) -> Gathered:
+    """Files, each with its series; damaged ones are rejected.
+
+    Parameters
+    ----------
+    files : iterable of pathlib.Path
+    keywords : collection of str
+        Attributes to read of each.
+    are_named : bool
+        Whether somebody named each of them, and not a directory: then those are rejected, too, that are not
+        DICOM, which are only counted otherwise.
+    """
     series: dict[str, GatheredSeries] = {}
     rejected: list[FileVerdict] = []
     skipped = 0
     for path in files:
         try:
             header = read_header(path, {*keywords, *_ALWAYS})
-        except NotDicom:
-            skipped += 1
+        except NotDicom as error:
+            if are_named:
+                rejected.append(_rejected(path, error))
+            else:
+                skipped += 1
         except (FileDamaged, FileUnreadable) as error:
             rejected.append(_rejected(path, error))
         else:

@@ -18,7 +18,12 @@ from pypx.errors import UsageError
 
 
 def of_local(
-    catalogue: Catalogue, files: Iterable[Path], place: Place, templates: TreeTemplates
+    catalogue: Catalogue,
+    files: Iterable[Path],
+    place: Place,
+    templates: TreeTemplates,
+    *,
+    are_named: bool = False,
 ) -> list[Wanted]:
     """The series of files, each once; what is not DICOM is left out.
 
@@ -30,6 +35,8 @@ def of_local(
     place : Place
     templates : TreeTemplates
         Name those in storage that the catalogue does not know of.
+    are_named : bool
+        Whether somebody named each of the files: then what is not DICOM fails.
 
     Raises
     ------
@@ -37,7 +44,7 @@ def of_local(
         When the name of the PACS is needed and not given.
     CatalogueLocked, CatalogueDamaged, BasemountUnusable
     """
-    named = gathered(files, templates.keywords | set(ATTRIBUTES))
+    named = gathered(files, templates.keywords | set(ATTRIBUTES), are_named=are_named)
     events = events_of(catalogue, [series.series_uid for series in named.series])
     return [
         *(

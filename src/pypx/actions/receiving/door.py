@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import socket
 import time
@@ -146,7 +147,9 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("", port), backlog=_BACKLOG)
     except OSError as error:
+        # What Python says of it ends with how it went about it.
+        reason = os.strerror(error.errno) if error.errno else error.strerror
         raise PortInUse(
-            f"Port {port} cannot be opened to receive on ({error.strerror})",
+            f"Port {port} cannot be opened to receive on ({reason})",
             "Choose another port (and tell the PACS), or end the program that holds it.",
         ) from error

@@ -151,6 +151,14 @@ def test_a_line_for_each_series_and_no_name_of_a_patient(basemount: Path, files:
     assert not [line for line in listen.lines if "Doe" in line or "PLAIN" in line]
 
 
+def test_it_says_of_each_association_what_came(basemount: Path, files: list[Path]) -> None:
+    with PxListen(basemount, "--verbosity", "2") as listen:
+        send(listen.port, files)
+        listen.wait_for(f"@127.0.0.1: {len(files)} images, released")
+        send(listen.port, files[:1])
+        listen.wait_for("@127.0.0.1: 1 image, released")
+
+
 def test_what_it_says_of_a_conflict_has_no_name(basemount: Path, files: list[Path], tmp_path: Path) -> None:
     other = dcmread(files[0])
     other.InstanceNumber = 999
@@ -308,6 +316,7 @@ def test_a_port_that_is_taken(basemount: Path) -> None:
     with PxListen(basemount) as listen:
         ran = run_tool("px-listen", "--db", basemount / "log", "--port", listen.port)
         assert (ran.status, ran.error) == (1, "port-in-use")
+        assert "to receive on (Address already in use). " in ran.stderr
         assert str(listen.port) in ran.stderr
         assert status(basemount).status == 0
 

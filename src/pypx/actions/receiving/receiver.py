@@ -66,6 +66,14 @@ class Association:
         """The peer, as far as it said who it is."""
         return f"{self.request.calling_ae_title}@{self.address}" if self.request else self.address
 
+    @property
+    def outcome(self) -> str:
+        """What came of it, in words."""
+        if not self.served:
+            return self.refusal or "no word"
+        images = f"{self.served.images} {'image' if self.served.images == 1 else 'images'}"
+        return f"{images}, {'released' if self.served.released else 'not released'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Observer:
@@ -241,7 +249,7 @@ class Receiver:
         try:
             with visitor.connection:
                 association = self._through_tls(visitor) if self._tls else self._associate(visitor)
-            logger.info("%s: %s", association.peer, association.served or association.refusal or "no word")
+            logger.info("%s: %s", association.peer, association.outcome)
             self._observer.on_association(association)
         except Interrupted:
             pass  # it came at the last moment

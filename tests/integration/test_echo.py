@@ -1,10 +1,13 @@
 """px-echo against real PACS; what goes wrong with it is in test_bad_input.py."""
 
+from pathlib import Path
+
 import pytest
 
 from demo.pacs import Pacs
 from demo.server import HOST
 from servers.peers import SilentPeer
+from storing import write_service
 from tools import Running, run_in_terminal, run_tool
 
 
@@ -31,6 +34,14 @@ def test_the_pacs_may_be_one_word(pacs: Pacs) -> None:
 def test_single_options_win_over_the_word(pacs: Pacs) -> None:
     ran = run_tool("px-echo", f"{pacs.node.host}:NOBODY:{pacs.port}", "--aec", pacs.aec)
     assert ran.status == 0
+
+
+def test_a_pacs_by_its_key(dcmqrscp: Pacs, basemount: Path) -> None:
+    fields = {"aec": dcmqrscp.aec, "ip": dcmqrscp.node.host, "port": str(dcmqrscp.port)}
+    write_service(basemount, "pacs", fields, "here")
+    ran = run_tool("px-echo", "--PACS", "here", "--db", basemount / "log", environment={"BASEMOUNT": ""})
+    assert (ran.status, ran.stderr) == (0, "")
+    assert ran.json["data"]["aec"] == dcmqrscp.aec
 
 
 def test_options_may_come_as_json(pacs: Pacs) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
-from pypx.cli.options import json_option, timeout_option
+from pypx.cli.options import catalogue_options, json_option, timeout_option
 from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.surroundings import SHELL, Surroundings
 
@@ -19,6 +19,7 @@ EXAMPLES = """
 px-echo pacs.example.org:ORTHANC:4242
 px-echo --aet CHRISLOCAL --aec ORTHANC --serverIP 192.0.2.7 --serverPort 4242
 px-echo pacs.example.org:ORTHANC:2762 --tlsKey me.key --tlsCertificate me.pem --tlsCA ca.pem
+px-echo --PACS archive --db /data/dicom/log
 px-echo pacs.example.org:ORTHANC:4242 --json | jq .data.seconds
 """
 
@@ -27,6 +28,7 @@ px-echo pacs.example.org:ORTHANC:4242 --json | jq .data.seconds
 @pacs_options
 @binary_options("echoscu")
 @timeout_option("Seconds to wait for each answer.", default=15.0)
+@catalogue_options
 @json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> None:
     """Ask a PACS whether it is there and takes the AE titles (C-ECHO)."""

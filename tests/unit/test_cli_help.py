@@ -1,13 +1,15 @@
 """What every console script owes whoever asks for help."""
 
 import json
+import signal
+import time
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import pypx
-from tools import SCRIPTS, run_tool
+from tools import SCRIPTS, Running, run_tool
 
 _PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 TOOLS = sorted(_PROJECT["project"]["scripts"])
@@ -136,3 +138,43 @@ def test_one_letter_takes_its_value_with_an_equals_sign(typed: list[str], meant:
     ran = run_tool("px-repack", f"-l={tmp_path / 'log'}", *typed)
     assert ran.status == 1
     assert ran.stderr.startswith(f"px-repack: {meant} cannot be read"), ran.stderr
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_ctrl_c_while_a_tool_starts_shows_nothing_of_its_inside(tool: str, tmp_path: Path) -> None:
+    """Something that every tool imports takes long."""
+    reached = tmp_path / "reached"
+    (tmp_path / "click.py").write_text(f"open({str(reached)!r}, 'w').close()\nimport time\ntime.sleep(60)\n")
+    running = Running(tool, environment={"PYTHONPATH": str(tmp_path)})
+    while not reached.exists():
+        assert running.process.poll() is None
+        time.sleep(0.01)
+    running.interrupt()
+    ran = running.wait()
+    assert (ran.status, ran.stdout, ran.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_tool_that_is_not_to_be_interrupted_starts_all_the_same(tmp_path: Path) -> None:
+    """As with nohup, and for what a shell runs in the background."""
+    script = f"trap '' INT; exec px-report --reportDataFile {tmp_path / 'none'}"
+    (tmp_path / "click.py").write_text(
+        "import os, signal, sys\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        f"sys.path.remove({str(tmp_path)!r})\n"
+        "del sys.modules['click']\n"
+        "import click\n"
+    )
+    ran = run_tool("/bin/sh", "-c", script, environment={"PYTHONPATH": str(tmp_path)})
+    assert ran.status == 1
+    assert ran.error == "file-unreadable"
+
+
+def test_the_library_leaves_signals_to_whose_process_it_is(tmp_path: Path) -> None:
+    """Even in a program that has the name of a tool."""
+    program = tmp_path / TOOLS[-1]
+    program.write_text(
+        "import signal, pypx\n"
+        "pypx.echo({})\n"
+        "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)\n"
+    )
+    assert run_tool("python", program).stdout == "True\n"

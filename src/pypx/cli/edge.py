@@ -190,7 +190,6 @@ def run(tool: Tool, arguments: Sequence[str] | None = None) -> NoReturn:
     """
     terminal.open_missing_streams()
     auditing.act_as(tool.name or "pypx")
-    signal.signal(signal.SIGTERM, _interrupt)
     gc.set_threshold(_COLLECTION_THRESHOLD)
     status = _status(tool, tool.name or "pypx", arguments)
     # Python would look for cycles once more, among all that goes with the process anyway.
@@ -200,6 +199,7 @@ def run(tool: Tool, arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _status(tool: Tool, name: str, arguments: Sequence[str] | None) -> int:
     try:
+        _take_signals()
         status = tool.main(args=_arguments(arguments), prog_name=name, standalone_mode=False)
         sys.stdout.flush()
         return status or 0
@@ -234,6 +234,13 @@ def _status(tool: Tool, name: str, arguments: Sequence[str] | None) -> int:
 
 def _arguments(arguments: Sequence[str] | None) -> list[str]:
     return list(sys.argv[1:] if arguments is None else arguments)
+
+
+def _take_signals() -> None:
+    """Unwind the stack at Ctrl-C, which may have been told to end us at once until here, and at SIGTERM."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -232,6 +232,24 @@ def test_an_attribute_that_nobody_returned_is_said_once() -> None:
     assert "Echo Time" in ran.stdout
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_debug_files(form: str, tmp_path: Path) -> None:
+    failed = {"status": "error", "error": {"code": "connection-refused", "message": "No answer", "hint": "-"}}
+    both = text_of(plain_find()) + json.dumps(failed)
+    ran = report("--printReport", form, "--debugToDir", tmp_path, stdin=both)
+    assert ran.status == 1
+    (log,) = tmp_path.glob("px-report-*.log")
+    (answer,) = tmp_path.glob("px-report-*.json")
+    assert answer.stem == log.stem
+    kept = json.loads(answer.read_text())
+    if form == "json":
+        assert kept == ran.json
+    else:
+        assert kept["report"].replace("\r\n", "\n") == ran.stdout.replace("\r\n", "\n")
+        assert kept["status"] == "error"
+        assert "No answer" in kept["error"]["message"]
+
+
 def test_options_without_meaning_are_taken_and_said_at_verbosity_2() -> None:
     options = ("--dblogbasepath", "/nowhere", "--csvPrettify", "--verbosity", "2")
     ran = report(*options, stdin=text_of(plain_find()))

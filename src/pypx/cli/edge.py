@@ -283,6 +283,11 @@ def write_json_pieces(pieces: JsonPieces, shown: bool = True) -> None:
         terminal.write_pieces(pieces(2 if sys.stdout.isatty() else None), printable_json)
 
 
+def keeps_json() -> bool:
+    """Whether ``--debugToDir`` asks for the answer, so that one who writes it otherwise holds it for that."""
+    return _kept_json.get() is not None
+
+
 def _of_value(value: object) -> JsonPieces:
     return lambda indent: [json.dumps(value, ensure_ascii=False, indent=indent)]
 

@@ -131,10 +131,21 @@ def command(verbosity: int | None, **options: Any) -> int:
     _say_what_means_nothing(options, form)
     with _input(options) as lines:
         text, failures = _rendered(form, read_stream(lines), options, sys.stdout)
+    if edge.keeps_json():
+        text = list(text)
+        edge.write_json_pieces(_kept(form, text, failures), shown=False)
     _write(text, sys.stdout)
     for failure in failures:
         terminal.say("px-report", failure.sentence)
     return 1 if failures else 0
+
+
+def _kept(form: Form, text: Sequence[str], failures: Sequence[PypxError]) -> edge.JsonPieces:
+    """What is kept of a report that was written piece by piece: it in JSON, if that is not its form."""
+    if form == "json":
+        return lambda _: text
+    document = Report("".join(text), tuple(failures)).to_json()
+    return lambda indent: [json_text.dumps(document, ensure_ascii=False, indent=indent)]
 
 
 def run(options: Mapping[str, Any], surroundings: Surroundings) -> Report:

@@ -13,9 +13,10 @@ from pydicom import dcmread
 
 from demo.cube import Cube
 from demo.cube_rules import Interface
+from demo.server import HOST, free_port
 from demo.studies import Study
 from listener import PxListen, send, status, until
-from registering import chris
+from registering import chris, know
 from storing import PACS, SERVICE, TOP, DirectoryDestination, write_service
 from tools import run_tool
 
@@ -92,6 +93,17 @@ def test_a_storage_that_is_away_is_waited_for(
         away.rename(store.root)
         until(lambda: len(_registered(cube)) == 2, 60, lambda: listen.log)
     _assert_in_storage(store, files)
+
+
+def test_a_cube_that_is_away_is_told_of_once(
+    basemount: Path, tmp_path: Path, store: DirectoryDestination, cube: Cube
+) -> None:
+    know(basemount, cube, url=f"http://{HOST}:{free_port()}/api/v1/")
+    listen = PxListen(basemount, "--quiet", "0.5", *THEN)
+    send(listen.port, Study("AWAY", attributes=DATED).series(1, 1).write(tmp_path / "sent"))
+    assert "refuses connections" in listen.wait_for("it is tried again")
+    assert not [line for line in listen.lines if "asking again" in line]
+    listen.kill()
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.3, 0.6, 1.0, 1.5])

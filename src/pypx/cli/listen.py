@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import time
@@ -46,6 +47,9 @@ px-listen --then push,register --swift local --CUBE local --swiftServicesPACS BC
 
 #: Verbs that make sense for what came by itself.
 _AFTER_RECEIVING = ("push", "register")
+
+#: Who logs each time that it asks a service again; by name, since loading it takes long.
+_RETRYING = "pypx.cube.transport"
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -207,11 +211,19 @@ def _listen(options: Mapping[str, Any], verbosity: int) -> None:
     listener = listener_of(options, tell)
     over = " over TLS" if listener.uses_tls else ""
     terminal.show_log("px-listen", verbosity)
+    logging.getLogger(_RETRYING).addFilter(_at_info)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: listener.stop())
     listener.run(ready)
     if verbosity >= 1:
         _say("stopped; all that was received is packed")
+
+
+def _at_info(record: logging.LogRecord) -> bool:
+    """For the log of what is tried again: that it failed in the end is told of, by the listener itself."""
+    if record.levelno > logging.INFO:
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
 
 
 def _say(text: str) -> None:

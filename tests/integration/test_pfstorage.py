@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from servers.faults import Answer, FaultyProxy, every
-from storing import Destination, DirectoryDestination, SwiftDestination
+from storing import SERVICE, Destination, DirectoryDestination, SwiftDestination, write_service
 from tools import Ran, run_in_terminal, run_tool
 
 
@@ -284,6 +284,22 @@ def test_a_directory_by_option_and_type(basemount, tmp_path: Path) -> None:
     assert [one["name"] for one in ran.json["ls"]] == ["a/b"]
     ran = run_tool("pfstorage", "--type", "fs", "--db", basemount / "log", "--action", "ls")
     assert ran.status == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"storagetype": "ftp", "storepath": "/d"}, "'ftp' is not a kind of storage"),
+        ({"storagetype": "swift"}, "Which storage?"),
+        ({"storepath": "/d"}, "Which storage?"),
+        ({"storagetype": 7}, "'7' is not a kind of storage"),
+    ],
+)
+def test_a_key_of_no_storage(basemount, fields, says) -> None:
+    write_service(basemount, "storage", fields)
+    ran = run_tool("pfstorage", "--db", basemount / "log", "--swift", SERVICE, "--action", "ls")
+    assert (ran.status, ran.stdout) == (2, "")
+    assert says in ran.stderr
 
 
 def test_files_that_are_not_there(basemount, destination: Destination, tmp_path: Path) -> None:

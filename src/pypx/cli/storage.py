@@ -117,7 +117,8 @@ def _fields(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> Mapping
         "key": secret_of({}, "swiftKey", KEY_VARIABLE),
     }
     fields |= {name: value for name, value in said.items() if value not in (None, "")}
-    if not (fields.get("ip") or fields.get("authurl")):
+    is_swift = (fields.get("storagetype") or "swift") == "swift"
+    if is_swift and not (fields.get("ip") or fields.get("authurl")):
         raise UsageError(
             "Which storage?",
             "Name it by --swift KEY, with --swiftIP and --swiftLogin, or with --storeBaseLocation DIR.",

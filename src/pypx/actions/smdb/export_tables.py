@@ -19,6 +19,7 @@ from pypx.basemount.layout import Basemount
 from pypx.basemount.modes import make_directory, share
 from pypx.basemount.smdb import Catalogue, chunks
 from pypx.basemount.trouble import unusable
+from pypx.errors import BasemountUnusable, DiskFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def export_tables(
                 made.add(file.parent)
             _write(file, json.dumps(table.content, indent=4))
         except OSError as error:
-            raise unusable(error, file) from error
+            raise _unwritable(error, file) from error
         counts[table.path.partition("/")[0]] += 1
         progress(Step("Exporting", written, None))
     return ExportResult(directory, dict(counts), time.monotonic() - begun)
@@ -97,6 +98,15 @@ def _tables(basemount: Basemount, catalogue: Catalogue) -> Iterator[Table]:
     for document in documents.everything(catalogue):
         if document.owner not in known:
             yield Table(document.path, json.loads(document.content))
+
+
+def _unwritable(error: OSError, file: Path) -> BasemountUnusable:
+    trouble = unusable(error, file)
+    if isinstance(trouble, DiskFull):
+        return trouble
+    # The tables may go anywhere: what names the BASEMOUNT has no part in it.
+    hint = "Check the directory given with --actionArgs and who may write there."
+    return BasemountUnusable(trouble.message, hint)
 
 
 def _write(file: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pypx.actions.answers import some
 from pypx.actions.found import Found, FoundSeries, FoundStudy
 from pypx.basemount import held
 from pypx.basemount.held import Asked, HeldSeries
@@ -69,7 +70,7 @@ def search(
         studies.keep(uid for uid, of_it in modalities.items() if _has_modality(wanted, of_it.values()))
     if limit is not None and len(studies.uids) > limit:
         studies.keep(studies.uids[:limit])
-        notes.append(f"Stopped after {limit} studies, as --limit says; there are more.")
+        notes.append(f"Stopped after {some(limit, 'study')}, as --limit says; there are more.")
     counts = catalogue.held_counts([uid for study in studies.uids for uid in modalities[study]])
     found = tuple(
         study for uid in studies.uids if (study := _study(studies, uid, modalities[uid], counts)).series

@@ -276,7 +276,7 @@ def test_a_person_sees_what_is_wrong_and_what_was_done(held):
     ran = run_in_terminal(command, columns=200)
     assert ran.status == 1
     assert "! missing: " in ran.stdout
-    assert "20 instances in the catalogue, 1 things wrong" in ran.stdout
+    assert "19 files, 20 instances in the catalogue, 1 thing wrong; " in ran.stdout
     assert "--repair" in ran.stdout
     ran = run_in_terminal([*command, "--repair"], columns=200)
     assert ran.status == 0
@@ -407,14 +407,23 @@ def test_files_that_lie_in_the_tree_are_catalogued(held, tmp_path):
     (elsewhere,) = Study("ELSEWHERE").series(1).write(tmp_path / "elsewhere")
     ran = action(held, "mapsUpdateForFile", elsewhere, status=2)
     assert "px-repack" in ran.stderr
+    (held / "data" / "empty").mkdir()
+    ran = smdb(held, "mapsUpdateForFile", "-p", held / "data" / "empty")
+    assert (ran.json["status"], counts(ran), ran.json["data"]) == ("success", {}, [])
 
 
-def test_the_end_of_a_study_tells_how_far_it_is(held, files):
+def test_the_end_of_a_study_tells_how_far_it_is(held, files, tmp_path):
     study = datasets.plain_study()
     rows = action(held, "endOfStudy", str(study.uid)).json["data"]
     assert [row["packed"] for row in rows] == [3, 12, 5]
     of_directory = smdb(held, "endOfStudy", "--xcrdir", files[0].parent).json["data"]
     assert of_directory == rows
+    other = datasets.named_study("latin")
+    repack(held, "-p", other.write(tmp_path / "other")[0].parent)
+    others = action(held, "endOfStudy", str(other.uid)).json["data"]
+    for given in (f"{study.uid},{other.uid}", f"{study.uid}\\{other.uid}"):
+        assert action(held, "endOfStudy", given).json["data"] == [*rows, *others]
+        assert smdb(held, "endOfStudy", "--StudyInstanceUID", given).json["data"] == [*rows, *others]
     for file in files:
         file.unlink()
     assert smdb(held, "endOfStudy", "--xcrdir", files[0].parent).json["data"] == []

@@ -208,7 +208,9 @@ def test_several_uids(held):
 def test_no_more_studies_than_asked_for(held):
     ran = smdb(held, "search", "--limit", 2)
     assert len(ran.json["data"]) == 2
-    assert "--limit" in ran.json["notes"][0]
+    assert "Stopped after 2 studies, as --limit says" in ran.json["notes"][0]
+    ran = smdb(held, "search", "--limit", 1)
+    assert "Stopped after 1 study, as --limit says" in ran.json["notes"][0]
 
 
 def test_a_search_without_a_match_is_a_success(held):
@@ -317,6 +319,7 @@ def test_nothing_is_held_of_what_is_asked_for(held, name, given):
         (["pacs"], "Did you mean PACS?"),
         (["xyz"], "The actions are: search"),
         (["search", "--StudyDate", "20201301"], "StudyDate"),
+        (["search", "--actionArgs", "foo"], "search takes query options or a JSON object"),
     ],
 )
 @on_sqlite

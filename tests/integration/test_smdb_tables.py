@@ -294,6 +294,8 @@ def test_an_export_that_cannot_be_written_is_told_of(basemount, study, tree, tmp
     (tmp_path / "file").write_text("in the way")
     ran = action(basemount, "export", tmp_path / "file", status=1)
     assert ran.error == "basemount-unusable"
+    assert "--actionArgs" in ran.json["error"]["hint"]
+    assert "--db" not in ran.stderr
 
 
 def test_the_tables_of_a_file_and_of_its_study_and_patient(basemount, study, tree):
@@ -325,3 +327,66 @@ def test_tables_of_what_is_not_known(basemount, study, tree, tmp_path):
     (tmp_path / "notes.txt").write_text("notes")
     ran = smdb(basemount, "patientMap_DBtablesGet", "--xcrdirfile", tmp_path / "notes.txt", status=1)
     assert ran.error == "not-dicom"
+
+
+@pytest.mark.parametrize("between", [",", "\\", " , "])
+def test_the_tables_of_several(basemount, study, tree, between):
+    _import(basemount, tree)
+    other = datasets.named_study("latin")
+    other.write(basemount / "data" / "other")
+    smdb(basemount, "check", "--repair")
+
+    def tables(name: str, *arguments: object) -> dict[str, Any]:
+        ran = smdb(basemount, name, *map(str, arguments))
+        return {row["table"]: row["content"] for row in ran.json["data"]}
+
+    for name, keyword, uids in (
+        ("studyMap_DBtablesGet", "StudyInstanceUID", (study.uid, other.uid)),
+        ("seriesMap_DBtablesGet", "SeriesInstanceUID", [series.uid for series in study.all_series[:2]]),
+    ):
+        first, second = (tables(name, "--actionArgs", uid) for uid in uids)
+        several = between.join(uids)
+        assert first
+        assert second
+        assert tables(name, "--actionArgs", several) == {**first, **second}
+        assert tables(name, f"--{keyword}", several) == {**first, **second}
+        ran = action(basemount, name, f"1.2.3{between}{uids[0]}", status=1)
+        assert {row["table"]: row["content"] for row in ran.json["data"]} == first
+        assert (ran.json["status"], ran.error) == ("error", "nothing-found")
+        assert ran.json["error"]["message"].endswith(f"the {keyword} 1.2.3")
+        ran = action(basemount, name, between, status=2)
+        assert f"needs a {keyword}" in ran.stderr
+
+
+def test_a_patient_id_may_hold_a_slash(basemount, tmp_path):
+    patient = datasets.awkward_identifier()
+    (file,) = patient.write(tmp_path / "source")
+    repack(basemount, "-p", tmp_path / "source")
+    name = "patientMap_DBtablesGet"
+    (row,) = action(basemount, name, patient.patient_id).json["data"]
+    assert list(row["content"]) == [patient.patient_id]
+    # A file of them is one still.
+    assert action(basemount, name, file).json["data"] == [row]
+    for given in (tmp_path / "nowhere.dcm", "../../AWKWARD/OTHER", "a/" * 3000):
+        ran = action(basemount, name, given, status=1)
+        assert ran.error == "nothing-found"
+        assert "PatientID" in ran.json["error"]["hint"]
+
+
+def test_the_tables_of_what_a_directory_holds(basemount, study, tree, tmp_path):
+    _import(basemount, tree)
+    uid = str(study.all_series[1].uid)
+    (directory,) = {file.parent for file in files_below(basemount / "data")}
+    expected = smdb(basemount, "studyMap_DBtablesGet", "-p", directory).json
+    assert len(expected["data"]) == 4
+    # What is no DICOM, or damaged, tells of no study.
+    (directory / "notes.txt").write_text("notes")
+    cut = next(path for path in files_below(directory) if path.suffix == ".dcm")
+    cut.write_bytes(cut.read_bytes()[:-10])
+    assert smdb(basemount, "studyMap_DBtablesGet", "-p", directory).json == expected
+    rows = smdb(basemount, "seriesMap_DBtablesGet", "-p", directory).json["data"]
+    assert any(row["table"] == f"seriesData/{uid}-meta.json" for row in rows)
+    (tmp_path / "empty").mkdir()
+    for name in ("seriesMap_DBtablesGet", "studyMap_DBtablesGet", "patientMap_DBtablesGet"):
+        ran = smdb(basemount, name, "-p", tmp_path / "empty")
+        assert ran.json == {"status": "success", "data": []}

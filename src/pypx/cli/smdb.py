@@ -17,7 +17,8 @@ from pypx.cli.options import (
     json_option,
 )
 from pypx.cli.query import query_options
-from pypx.cli.smdb_actions import ACTIONS, Asked, Outcome
+from pypx.cli.smdb_actions import ACTIONS, Outcome
+from pypx.cli.smdb_asked import Asked
 from pypx.errors import UsageError
 
 EXAMPLES = """

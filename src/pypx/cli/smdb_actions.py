@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pypx.cli.auditing import audited
+from pypx.cli.options import told
 from pypx.cli.progress import progress_bar
-from pypx.discretion import hide
+from pypx.cli.smdb_asked import Asked
 from pypx.errors import FileUnreadable, UsageError
 from pypx.home import at_home
 
@@ -26,83 +26,6 @@ if TYPE_CHECKING:
 
 #: What a file with keys may hold at most, in bytes.
 _LARGEST = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asks for.
-
-    Parameters
-    ----------
-    action : str
-    options : mapping
-    basemount : Basemount
-    """
-
-    action: str
-    options: Mapping[str, Any]
-    basemount: Basemount
-
-    @property
-    def text(self) -> str:
-        """``--actionArgs`` as it is."""
-        return str(self.options["actionArgs"] or "").strip()
-
-    def members(self) -> dict[str, Any]:
-        """``--actionArgs`` as a JSON object, where it is one; else empty."""
-        if not self.text.startswith("{"):
-            return {}
-        try:
-            members = json.loads(self.text)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(
-                f"--actionArgs begins like JSON, and is none ({error})", "Correct it, or give plain text."
-            ) from error
-        return dict(members)
-
-    def value(self, keyword: str) -> str:
-        """The attribute that the action is about: of ``--actionArgs``, else of the option of that name.
-
-        Raises
-        ------
-        UsageError
-            When none of them has it.
-        """
-        members = self.members()
-        plain = "" if self.text.startswith("{") else self.text
-        value = str(members.get(keyword, plain) or self.options.get(keyword) or "")
-        if not value:
-            raise UsageError(f"{self.action} needs a {keyword}", f"Give it with --actionArgs or --{keyword}.")
-        if keyword == "PatientID":
-            hide([value])
-        return value
-
-    def matching(self) -> dict[str, str]:
-        """What the query options look for, and the members of ``--actionArgs``."""
-        from pypx.cli.query import QUERY_OPTIONS, matching_of
-
-        members = self.members()
-        named = {name: value for name, value in members.items() if name in QUERY_OPTIONS}
-        others = [f"{name}={value}" for name, value in members.items() if name not in QUERY_OPTIONS]
-        given = {name: value for name, value in self.options.items() if value not in (None, "", ())}
-        return matching_of({**named, **given, "query": [*others, *(self.options["query"] or ())]})
-
-    def files(self, *, text_is_path: bool = False) -> list[Path]:
-        """The files that the options name, or ``--actionArgs``; none where neither does.
-
-        Parameters
-        ----------
-        text_is_path : bool
-            Whether ``--actionArgs`` can be nothing else; otherwise it is where there is a slash in it.
-        """
-        from pypx.actions.sources import SourceFiles
-        from pypx.cli.options import files_of
-
-        if any(self.options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile")):
-            return list(files_of(self.options).files())
-        if (text_is_path and self.text) or ("/" in self.text and not self.text.startswith("{")):
-            return list(SourceFiles(path=at_home(self.text)).files())
-        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +65,6 @@ def _search(asked: Asked) -> Outcome:
     from pypx.actions.smdb.search import search
 
     matching = asked.matching()
-    given = {
-        name: value
-        for name, value in asked.options.items()
-        if value not in (None, "", False, ()) and name != "db"
-    }
     typed = [part for name, value in matching.items() for part in (f"--{name}", value)]
     command = shlex.join(("px-smdb", "--action", "search", *typed))
     with _catalogue(asked) as catalogue, audited(asked.basemount, "search", keys=matching) as doing:
@@ -155,7 +73,7 @@ def _search(asked: Asked) -> Outcome:
             matching,
             limit=asked.options["limit"],
             command=command,
-            arguments={**given, "db": str(asked.basemount.log)},
+            arguments={**told(asked.options), "db": str(asked.basemount.log)},
         )
         doing.found(found)
 
@@ -194,42 +112,46 @@ def _locations(keyword: str, asked: Asked) -> Outcome:
 
 
 def _tables(keyword: str, asked: Asked) -> Outcome:
-    from pypx.actions.smdb.tables import patient_tables, series_tables, study_tables
     from pypx.basemount.secrecy import masked
     from pypx.errors import NothingFound
 
-    values = _identifiers(keyword, asked)
+    values = asked.identifiers(keyword)
+    if not values:
+        return Outcome(_of_json({"status": "success", "data": []}))
     with _catalogue(asked) as catalogue:
-        found: Iterable[Table]
-        if keyword == "PatientID":
-            found = patient_tables(catalogue, values)
-        elif keyword == "StudyInstanceUID":
-            found = study_tables(asked.basemount, catalogue, values)
-        else:
-            found = series_tables(asked.basemount, catalogue, values)
-        tables = [table.to_json() for table in found]
-    if not tables:
-        raise NothingFound(f"The catalogue has nothing of the {keyword} {', '.join(values)}")
+        of_each = {
+            value: [table.to_json() for table in _tables_of(keyword, value, asked.basemount, catalogue)]
+            for value in values
+        }
+    tables = [table for of_one in of_each.values() for table in of_one]
     document = {"status": "success", "data": tables if asked.options["reveal"] else masked(tables)}
-    return Outcome(_of_json(document))
+    unknown = [value for value, of_one in of_each.items() if not of_one]
+    if not unknown:
+        return Outcome(_of_json(document))
+    error = NothingFound(
+        f"The catalogue has nothing of the {keyword} {', '.join(unknown)}",
+        f"Check the {keyword}; px-smdb --action search shows what is held.",
+    )
+    if not tables:
+        raise error
+    return Outcome(_of_json({**document, "status": "error", "error": error.to_json()}), error=error)
 
 
-def _identifiers(keyword: str, asked: Asked) -> Sequence[str]:
-    """What the files are of that are named, else what is named itself."""
-    files = asked.files()
-    if not files:
-        return [asked.value(keyword)]
-    from pypx.dicom.header import read_header
+def _tables_of(keyword: str, value: str, basemount: Basemount, catalogue: Catalogue) -> Iterable[Table]:
+    from pypx.actions.smdb.tables import patient_tables, series_tables, study_tables
 
-    headers = (read_header(file, (keyword,)) for file in files)
-    return list(dict.fromkeys(header.values.get(keyword, "") for header in headers))
+    if keyword == "PatientID":
+        return patient_tables(catalogue, [value])
+    if keyword == "StudyInstanceUID":
+        return study_tables(basemount, catalogue, [value])
+    return series_tables(basemount, catalogue, [value])
 
 
 def _update_files(asked: Asked) -> Outcome:
     from pypx.actions.smdb.upkeep import update_files
 
-    files = asked.files(text_is_path=True)
-    if not files:
+    files = asked.files()
+    if files is None:
         raise UsageError(
             f"{asked.action} needs to know which files",
             "Name one with --xcrdirfile, or a directory with --xcrdir.",
@@ -260,11 +182,10 @@ def _update_patient(asked: Asked) -> Outcome:
 
 
 def _end_of_study(asked: Asked) -> Outcome:
-    from pypx.actions.smdb.upkeep import end_of_study, studies_of_files
+    from pypx.actions.smdb.upkeep import end_of_study
     from pypx.cli.status import show_status
 
-    files_are_named = any(asked.options[name] for name in ("xcrdir", "xcrfile", "xcrdirfile"))
-    studies = studies_of_files(asked.files()) if files_are_named else [asked.value("StudyInstanceUID")]
+    studies = asked.identifiers("StudyInstanceUID")
     with _catalogue(asked) as catalogue:
         status = end_of_study(catalogue, studies)
     return Outcome(_of_json(status.to_json()), partial(show_status, status), status.error)
@@ -316,7 +237,7 @@ def _service(asked: Asked) -> Outcome:
     from pypx.actions.smdb.service_keys import service_keys
     from pypx.cli.smdb_shown import show_keys
 
-    added = _read(asked.text[1:]) if asked.text.startswith("@") else asked.text
+    added = _read(asked) if asked.text.startswith("@") else asked.text
     reveal = asked.options["reveal"]
     if not added.strip() and not reveal:
         document = service_keys(asked.basemount, asked.action)
@@ -328,15 +249,24 @@ def _service(asked: Asked) -> Outcome:
     return Outcome(_of_json(document), partial(show_keys, document["data"]))
 
 
-def _read(name: str) -> str:
+def _read(asked: Asked) -> str:
     """A file, or "-" for standard input, in place of an argument, which everybody here could read."""
+    from pypx.actions.smdb.service_keys import EXAMPLES
+
+    name = asked.text[1:]
     try:
         if name == "-":
-            return sys.stdin.buffer.read(_LARGEST).decode()
-        with at_home(name).open(encoding="utf-8") as file:
-            return file.read(_LARGEST)
+            text = sys.stdin.buffer.read(_LARGEST).decode()
+        else:
+            with at_home(name).open(encoding="utf-8") as file:
+                text = file.read(_LARGEST)
     except (OSError, UnicodeDecodeError) as error:
         raise FileUnreadable(f"{name} cannot be read ({error})") from error
+    if not text.strip():
+        # Whatever was to write the keys has failed: to show those that are there would hide it.
+        source = "Standard input" if name == "-" else name
+        raise UsageError(f"{source} is empty", f"It is to hold {EXAMPLES[asked.action]}.")
+    return text
 
 
 #: Each action of px-smdb by its name.

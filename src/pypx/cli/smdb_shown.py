@@ -15,22 +15,30 @@ if TYPE_CHECKING:
 
 def show_locations(found: Locations) -> None:
     """The directories, one a line: they are to be copied."""
+    from pypx.actions.report.cells import counted
+
     for location in found.all:
-        terminal.write_stdout(f"{location.directory}  ({location.images} images)")
+        terminal.write_stdout(f"{location.directory}  ({counted(location.images, 'image', 'images')})")
 
 
 def show_check(result: CheckResult) -> None:
     """What is wrong, what was done about it, and a sentence."""
+    from pypx.actions.report.cells import counted
+
     for finding in result.findings:
         said = "; ".join(part for part in (finding.detail, finding.done) if part)
         mark = "+" if finding.is_mended else "!"
         terminal.write_stdout(f"{mark} {finding.fault.value}: {finding.file}{f' ({said})' if said else ''}")
     mended = len(result.findings) - len(result.left)
-    counts = [f"{result.files} files", f"{result.instances} instances in the catalogue"]
+    counts = [
+        counted(result.files, "file", "files"),
+        f"{counted(result.instances, 'instance', 'instances')} in the catalogue",
+    ]
     counts += [f"{mended} mended"] if mended else []
-    counts += [f"{len(result.left)} things wrong" if result.left else "nothing wrong"]
+    counts += [f"{counted(len(result.left), 'thing', 'things')} wrong" if result.left else "nothing wrong"]
     if result.busy:
-        counts.append(f"{result.busy} directories that others receive into left alone")
+        busy = counted(result.busy, "directory", "directories")
+        counts.append(f"{busy} that others receive into left alone")
     terminal.write_stdout(f"{', '.join(counts)}; {result.seconds:.1f} s.")
 
 

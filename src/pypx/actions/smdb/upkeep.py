@@ -17,8 +17,7 @@ from pypx.basemount import held, inventory
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.walking import files_in_order
-from pypx.dicom.header import read_header
-from pypx.errors import FileDamaged, FileUnreadable, NotDicom, NothingFound, UsageError
+from pypx.errors import NothingFound, UsageError
 
 
 def update_files(
@@ -95,17 +94,6 @@ def update_patient(
     look_again(basemount, catalogue, found)
     findings = mend(basemount, catalogue, found, progress)
     return CheckResult(found.files, found.instances, 0, 0, findings, time.monotonic() - begun)
-
-
-def studies_of_files(files: Iterable[Path]) -> Sequence[str]:
-    """The StudyInstanceUIDs that files tell of; what is damaged, or something else, tells of none."""
-    studies: dict[str, None] = {}
-    for file in files:
-        try:
-            studies[read_header(file, ()).study_instance_uid] = None
-        except (NotDicom, FileDamaged, FileUnreadable):
-            continue
-    return list(studies)
 
 
 def end_of_study(catalogue: Catalogue, study_uids: Sequence[str]) -> Status:

@@ -64,6 +64,17 @@ def test_keys_from_a_file_stay_out_of_the_list_of_processes(basemount, tmp_path)
     assert ran.error == "file-unreadable"
 
 
+@pytest.mark.parametrize("name", ["PACS", "swift", "storage", "CUBE", "smdb"])
+def test_where_keys_were_to_come_from_and_none_came_is_wrong_usage(basemount, tmp_path, name):
+    (tmp_path / "keys.json").write_text(" \n")
+    for given in ("@-", f"@{tmp_path}/keys.json"):
+        for more in ((), ("--reveal",)):
+            ran = action(basemount, name, given, *more, status=2)
+            assert " is empty. It is to hold {" in ran.stderr
+            assert ran.stdout == ""
+    assert not basemount.exists()
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -120,6 +131,20 @@ def test_a_key_that_was_added_is_one_that_px_find_knows(basemount):
     other = run_tool("px-find", "--db", basemount / "log", "--PACS", "nobody", "--PatientID", "X")
     assert other.status == 2
     assert "archive" in other.stderr
+
+
+@pytest.mark.parametrize("name", ["PACS", "CUBE", "swift"])
+def test_the_action_that_adds_a_key_is_told(basemount, tmp_path, name):
+    tool, arguments = {
+        "PACS": ("px-find", ("--PACS", "nobody", "--PatientID", "X")),
+        "CUBE": ("px-register", ("--CUBE", "nobody", "--localFileList", "a", "--objectFileList", "b")),
+        "swift": ("pfstorage", ("--swift", "nobody", "--action", "ls")),
+    }[name]
+    ran = run_tool(tool, "--db", basemount / "log", *arguments)
+    assert ran.status == 2
+    command = ran.stderr.strip().rpartition("Add it with: px-smdb --action ")[2]
+    assert command == f"{name}."
+    assert smdb(basemount, command.removesuffix(".")).status == 0
 
 
 def test_storage_is_looked_for_in_swift_and_then_in_storage(basemount):

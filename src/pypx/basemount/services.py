@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,8 +23,14 @@ from pypx.errors import ServiceKeyUnknown, ServicesUnreadable
 #: The fields of one key.
 Fields: TypeAlias = Mapping[str, Any]
 
-#: The files, without ".json".
-NAMES = ("pacs", "swift", "storage", "cube", "smdb")
+#: The files, without ".json", and the action of px-smdb that adds to each.
+ACTIONS: Mapping[str, str] = {
+    "pacs": "PACS",
+    "swift": "swift",
+    "storage": "storage",
+    "cube": "CUBE",
+    "smdb": "smdb",
+}
 
 
 def read(basemount: Basemount, name: str) -> dict[str, Fields]:
@@ -34,7 +40,7 @@ def read(basemount: Basemount, name: str) -> dict[str, Fields]:
     ----------
     basemount : Basemount
     name : str
-        One of NAMES.
+        One of ACTIONS.
 
     Raises
     ------
@@ -71,10 +77,9 @@ def fields_of(basemount: Basemount, name: str, key: str) -> Fields:
     """
     keys = read(basemount, name)
     if key not in keys:
-        known = ", ".join(sorted(keys)) or "none"
         raise ServiceKeyUnknown(
             f"{_file(basemount, name)} has no key {key!r}",
-            f"The known ones are: {known}." if keys else f"Add it with: px-smdb --action {name}.",
+            _hint(keys, name),
         )
     return keys[key]
 
@@ -91,10 +96,9 @@ def storage_fields(basemount: Basemount, key: str) -> Fields:
         keys = read(basemount, name)
         if key in keys:
             return keys[key]
-    known = sorted({*read(basemount, "swift"), *read(basemount, "storage")})
     raise ServiceKeyUnknown(
         f"Neither swift.json nor storage.json in {basemount.services} has the key {key!r}",
-        f"The known ones are: {', '.join(known)}." if known else "Add it with: px-smdb --action swift.",
+        _hint({**read(basemount, "swift"), **read(basemount, "storage")}, "swift"),
     )
 
 
@@ -141,6 +145,12 @@ def merge(basemount: Basemount, name: str, keys: Mapping[str, Fields]) -> dict[s
             return merged
     except OSError as error:
         raise unusable(error, file) from error
+
+
+def _hint(known: Collection[str], name: str) -> str:
+    if known:
+        return f"The known ones are: {', '.join(sorted(known))}."
+    return f"Add it with: px-smdb --action {ACTIONS[name]}."
 
 
 def _file(basemount: Basemount, name: str) -> Path:

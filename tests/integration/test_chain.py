@@ -155,6 +155,9 @@ def _paths(value: Any) -> Iterator[str]:
         (["--then", "report", "--thenArgs", '{"csvSeparator": "ab", "printReport": "csv"}'], "separator"),
         (["--then", "report", "--thenArgs", '{"reportDataFile": "x"}'], "reportDataFile"),
         (["--thenArgs", "{}"], "--then"),
+        (["--then", "status", "--move"], "--move is --then retrieve"),
+        (["--move", "--then", "status"], "--move is --then retrieve"),
+        (["--JSONargs", '{"move": true, "then": "status"}'], "--move is --then retrieve"),
         (["--then", "retrieve", "--StudyOnly"], "--StudyOnly"),
         (["--then", "retrieve", "--intraSeriesRetrieveDelay", "soon"], "soon"),
     ],
@@ -202,6 +205,26 @@ def test_what_a_person_sees(pacs: Pacs, basemount: Path) -> None:
     assert "{" not in told.stdout
     shown = re.sub(r"\x1b\[[0-9;]*m", "", told.stdout)
     assert all(len(line) <= 80 for line in shown.splitlines()), shown
+
+
+@pytest.mark.parametrize(
+    ("options", "verb"),
+    [
+        (["--move"], "retrieve"),
+        (["--move", "--then", "retrieve"], "retrieve"),
+        (["--JSONargs", '{"move": true}'], "retrieve"),
+        (["--JSONargs", '{"then": "status"}', "--move"], "retrieve"),
+        (["--JSONargs", '{"move": true}', "--then", "status"], "status"),
+        (["--JSONargs", '{"move": false}', "--then", "status"], "status"),
+    ],
+)
+def test_move_is_the_verb_retrieve(dcmqrscp: Pacs, basemount: Path, options: list[str], verb: str) -> None:
+    command = ("px-find", *of_pacs(dcmqrscp, basemount), "--StudyInstanceUID", plain_study().uid)
+    ran = run_tool(*command, *options)
+    assert ran.status == 0, ran.stderr
+    assert list(ran.json["then"]) == [f"00-{verb}"]
+    assert ran.json["args"]["then"] == verb
+    assert "move" not in ran.json["args"]
 
 
 def test_feedback_without_verbs_leaves_the_report(dcmqrscp: Pacs, basemount: Path) -> None:

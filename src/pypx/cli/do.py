@@ -13,7 +13,7 @@ from pypx.cli.options import catalogue_options, data_options, json_option
 from pypx.cli.pacs import PACS_OPTIONS, PACS_WHOLE, binary_options, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.surroundings import SHELL, Surroundings
-from pypx.cli.verbs import THEN, chain_of, then_options, told_with_verbs
+from pypx.cli.verbs import THEN, chain_of, move_option, then_options, told_with_verbs
 from pypx.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _INPUT = ("reportData", "reportDataFile")
     help="A file with the JSON of px-find, in place of standard input.",
 )
 @then_options
-@click.option("--move", "then", flag_value="retrieve", hidden=True)
+@move_option(hidden=True)
 @binary_options("findscu", "getscu", "movescu", "echoscu", "storescp")
 @catalogue_options
 @data_options

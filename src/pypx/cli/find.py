@@ -23,7 +23,15 @@ from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.presentation import Presentation
 from pypx.cli.query import matching_of, query_options, returning_of
 from pypx.cli.surroundings import Surroundings
-from pypx.cli.verbs import Chain, ShowingProgress, ShowingReport, chain_of, then_options, told_with_verbs
+from pypx.cli.verbs import (
+    Chain,
+    ShowingProgress,
+    ShowingReport,
+    chain_of,
+    move_option,
+    then_options,
+    told_with_verbs,
+)
 from pypx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +69,7 @@ def _goes_on(options: Mapping[str, Any]) -> bool:
 @catalogue_options
 @data_options
 @then_options
-@click.option("--move", "then", flag_value="retrieve", help="The same as --then retrieve.")
+@move_option()
 @json_option
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Ask a PACS what it has: studies, and the series of each (C-FIND).

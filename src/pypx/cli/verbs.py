@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import click
+from click.core import ParameterSource
 
 from pypx.actions.do import Delay, Done, Feedback, SeriesDone, Verb, do, parse_verb_options, parse_verbs
 from pypx.actions.found import Found, to_json
@@ -51,6 +52,7 @@ def verb_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--then",
             "then",
             metavar="VERB,…",
+            callback=_with_move,
             help="What to do with each series, in this order: retrieve, status, report, push, register.",
         ),
         click.option(
@@ -73,6 +75,28 @@ def verb_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="For push and register: the PACS that it is from.",
         ),
     )
+
+
+def move_option(*, hidden: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--move``: it is looked at first, and becomes the value of ``--then``."""
+    return click.option(
+        "--move", "move", is_flag=True, is_eager=True, hidden=hidden, help="The same as --then retrieve."
+    )
+
+
+def _with_move(context: click.Context, _parameter: click.Parameter, verbs: str | None) -> str | None:
+    """The verbs, that of ``--move`` among them; of the two, the command line wins over ``--JSONargs``."""
+    if not context.params.pop("move", False):
+        return verbs
+    of_then, of_move = (context.get_parameter_source(name) for name in ("then", "move"))
+    if verbs and of_then != of_move:
+        return verbs if of_then == ParameterSource.COMMANDLINE else "retrieve"
+    if verbs not in (None, "", "retrieve"):
+        raise UsageError(
+            f"--move is --then retrieve, and --then {verbs} is given too",
+            "Give all verbs to --then, in their order.",
+        )
+    return "retrieve"
 
 
 def then_options(command: Callable[..., Any]) -> Callable[..., Any]:

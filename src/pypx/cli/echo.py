@@ -19,7 +19,6 @@ EXAMPLES = """
 px-echo pacs.example.org:ORTHANC:4242
 px-echo --aet CHRISLOCAL --aec ORTHANC --serverIP 192.0.2.7 --serverPort 4242
 px-echo pacs.example.org:ORTHANC:2762 --tlsKey me.key --tlsCertificate me.pem --tlsCA ca.pem
-px-echo --PACS archive --db /data/dicom/log
 px-echo pacs.example.org:ORTHANC:4242 --json | jq .data.seconds
 """
 

@@ -65,7 +65,7 @@ EVERYTHING = {STUDY: ["1", "2", "3"], FOLLOW_UP: ["1"]}
         (["--PatientID", "PLAIN-1", "--query", "SeriesNumber=2"], {STUDY: ["2"]}),
         (["--query", "0010,0020=PLAIN-1", "--query", "0020,0011=3"], {STUDY: ["3"]}),
         (["--query", "(0010,0020)=PLAIN-1", "--query", "Modality=CT"], {FOLLOW_UP: ["1"]}),
-        (["--PatientID", "NOBODY", "--query", "PatientID=PLAIN-1"], EVERYTHING),
+        (["--PatientID", "PLAIN-1", "--query", "PatientID=PLAIN-1"], EVERYTHING),
         (["--PatientID", "PLAIN-1", "--StudyOnly"], {STUDY: [], FOLLOW_UP: []}),
         (["--PatientID", "PLAIN-1", "--Modality", "CT", "--StudyOnly"], {FOLLOW_UP: []}),
     ],

@@ -63,16 +63,21 @@ def matching_of(options: Mapping[str, Any]) -> dict[str, str]:
     from pypx.dicom.matching import matching_value
     from pypx.errors import InvalidValue
 
-    today = date.today()
-    given = {name: str(options[name]) for name in QUERY_OPTIONS if options.get(name) not in (None, "")}
+    given = [(name, str(options[name])) for name in QUERY_OPTIONS if options.get(name) not in (None, "")]
     for text in options.get("query") or ():
         name, equals, value = text.partition("=")
         if not equals:
             raise InvalidValue(
                 f"--query {text!r} is not KEYWORD=VALUE", "Write it as --query BodyPartExamined=HEAD."
             )
-        given[attribute(name.strip()).keyword] = value
-    return {name: matching_value(name, value, today) for name, value in given.items()}
+        given.append((attribute(name.strip()).keyword, value))
+    today = date.today()
+    matching: dict[str, str] = {}
+    for name, value in given:
+        wanted = matching_value(name, value, today)
+        if matching.setdefault(name, wanted) != wanted:
+            raise InvalidValue(f"{name} is given two different values to look for", "Give one of them.")
+    return matching
 
 
 def patients_named(options: Mapping[str, Any]) -> list[str]:

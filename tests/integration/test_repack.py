@@ -261,18 +261,6 @@ def test_what_lies_in_quarantine_is_told_of_and_not_quarantined_again(basemount,
     assert packed.everything(basemount) == before
 
 
-@pytest.mark.parametrize("option", ["--xcrdirfile", "--xcrfile"])
-def test_a_file_that_is_named_itself_and_is_not_dicom_has_failed(basemount, tmp_path, option):
-    notes = tmp_path / "notes.txt"
-    notes.write_text("notes")
-    named = [option, notes] if option == "--xcrdirfile" else ["-p", tmp_path, option, notes.name]
-    ran = repack(basemount, *named, "--cleanup", status=1)
-    assert counts(ran) == {"failed": 1}
-    assert ran.error == "not-dicom"
-    assert [one["file"] for one in ran.json["failed"]] == [str(notes)]
-    assert notes.read_text() == "notes"
-
-
 def test_what_is_not_dicom_is_left_out(basemount, files):
     directory = files[0].parent
     (directory / "notes.txt").write_text("notes")

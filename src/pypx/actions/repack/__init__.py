@@ -38,7 +38,6 @@ def pack(
     *,
     source: Source,
     missing: Fate = Fate.SKIPPED,
-    foreign: Fate = Fate.SKIPPED,
     jobs: int | None = 1,
     progress: Progress = ignore_progress,
     total: int | None = None,
@@ -50,7 +49,7 @@ def pack(
     Parameters
     ----------
     files : iterable of pathlib.Path
-        Read as they are needed. What is not DICOM is left out.
+        Read as they are needed. What is not DICOM is left out and counted.
     basemount : Basemount
         Where to; its directories are there (:meth:`Basemount.prepare`).
     catalogue : Catalogue
@@ -63,8 +62,6 @@ def pack(
     missing : Fate
         What a file counts as that is not there: ``SKIPPED`` where another process may have taken it,
         ``FAILED`` where somebody named it.
-    foreign : Fate
-        What a file counts as that is not DICOM: ``FAILED`` where somebody named it, and not its directory.
     jobs : int or None
         Processes in all. This one places and writes down; others only read, and the files are placed in their
         order all the same. None for as many as pay, once there are many files.
@@ -83,9 +80,7 @@ def pack(
     BasemountUnusable, CatalogueLocked, CatalogueDamaged
         When nothing more can be done. What is done is kept, and the same call goes on from there.
     """
-    run = _Run(
-        basemount, catalogue, templates or TreeTemplates(), source, missing, foreign, jobs, progress, total
-    )
+    run = _Run(basemount, catalogue, templates or TreeTemplates(), source, missing, jobs, progress, total)
     run.pack(files)
     return run.result()
 
@@ -110,15 +105,7 @@ def resume(
         As :func:`pack`.
     """
     run = _Run(
-        basemount,
-        catalogue,
-        templates or TreeTemplates(),
-        Source.TAKE,
-        Fate.SKIPPED,
-        Fate.SKIPPED,
-        1,
-        progress,
-        None,
+        basemount, catalogue, templates or TreeTemplates(), Source.TAKE, Fate.SKIPPED, 1, progress, None
     )
     for directory in basemount.abandoned_incoming():
         run.pack(directory.files())
@@ -135,7 +122,6 @@ class _Run:
         templates: TreeTemplates,
         source: Source,
         missing: Fate,
-        foreign: Fate,
         jobs: int | None,
         progress: Progress,
         total: int | None,
@@ -146,7 +132,6 @@ class _Run:
         self._templates = templates
         self._source = source
         self._missing = missing
-        self._foreign = foreign
         self._jobs = jobs
         self._progress = progress
         self._total = total
@@ -160,7 +145,6 @@ class _Run:
                 self._templates,
                 self._source,
                 self._missing,
-                self._foreign,
                 data,
                 quarantine,
             )

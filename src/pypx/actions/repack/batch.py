@@ -73,8 +73,6 @@ class Batches:
         Whether the files go once their instances are safe.
     missing : Fate
         Of a file that is not there.
-    foreign : Fate
-        Of a file that is not DICOM.
     data, quarantine : Placer
         Of these two trees.
     """
@@ -86,7 +84,6 @@ class Batches:
         templates: TreeTemplates,
         source: Source,
         missing: Fate,
-        foreign: Fate,
         data: Placer,
         quarantine: Placer,
     ) -> None:
@@ -95,7 +92,6 @@ class Batches:
         self._catalogue = catalogue
         self._takes = source is Source.TAKE
         self._missing = missing
-        self._foreign = foreign
         self._placers = (data, quarantine)
         self._quarantine = quarantine
         self._shelf = Shelf(data, catalogue, templates)
@@ -162,7 +158,7 @@ class Batches:
         is_incoming = self._tree_of(os.path.dirname(path)) == self._incoming_tree
         if isinstance(error, NotDicom) and not (self._takes and is_incoming and _is_regular(path)):
             logger.info("%s; left out", error.message)
-            return _Settled(reading, Outcome(path, self._foreign, {}, error=error))
+            return _Settled(reading, Outcome(path, Fate.SKIPPED, {}, error=error))
         if error is None or isinstance(error, FileUnreadable):
             fate = Fate.FAILED if os.path.lexists(path) else self._missing
             logger.log(

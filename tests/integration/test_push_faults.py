@@ -422,3 +422,12 @@ def test_what_the_debug_directory_holds(basemount, swift_container, study, tmp_p
     (kept,) = debug.glob("*.json")
     assert json.loads(kept.read_text()) == ran.json
     assert PACS in kept.read_text()
+    (log,) = debug.glob("*.log")
+    asked, *requests = log.read_text().splitlines()
+    assert " pypx.asked: px-push --" in asked
+    assert f" --swift=local --swiftServicesPACS={PACS} --StudyInstanceUID={study.uid} " in asked
+    stored = [line for line in requests if f": store 'SERVICES/PACS/{PACS}/…" in line]
+    assert len(stored) == len(_files(basemount))
+    assert all("INFO pypx.storage: swift://chris@" in line for line in stored)
+    assert any(": list 'SERVICES/PACS/" in line for line in requests)
+    assert "fault" not in log.read_text().lower()

@@ -286,6 +286,21 @@ def test_what_is_not_a_find(basemount, stdin, code):
 
 
 @on_sqlite
+def test_the_debug_directory_holds_what_was_asked(basemount, study, tmp_path):
+    debug = tmp_path / "debug"
+    ran = status(basemount, "--StudyInstanceUID", study.uid, "--debugToDir", debug)
+    (answer,) = debug.glob("*.json")
+    assert json.loads(answer.read_text()) == ran.json
+    (log,) = debug.glob("*.log")
+    assert f"px-status --db={basemount / 'log'} --StudyInstanceUID={study.uid}\n" in log.read_text()
+    keys = ("px-smdb", "--db", basemount / "log", "--action", "swift", "--debugToDir", debug)
+    run_tool(*keys, "--actionArgs", '{"local": {"ip": "::1", "key": "unsaid"}}')
+    (log,) = debug.glob("px-smdb*.log")
+    assert "--action=swift" in log.read_text()
+    assert "unsaid" not in log.read_text()
+
+
+@on_sqlite
 def test_a_damaged_catalogue(basemount, study):
     (basemount / "log" / "smdb.sqlite").write_bytes(b"no database" * 1000)
     ran = status(basemount, "--StudyInstanceUID", study.uid, expected=1)

@@ -123,6 +123,7 @@ class SwiftClient:
             if self._given_up:
                 raise self._given_up
             token = ""
+            asked_at = time.monotonic()
             try:
                 session = self._session()
                 token = session.token
@@ -134,6 +135,7 @@ class SwiftClient:
             else:
                 self._has_answered = True
                 self._answered_at = time.monotonic()
+                logger.info("%s: %s, %.3f s", self.access.label, what, self._answered_at - asked_at)
                 return answer
             retry += 1
             self._drop_connection()
@@ -149,6 +151,7 @@ class SwiftClient:
             if isinstance(failure.error, StorageUnreachable) and self._answered_at < begun:
                 # It has answered nobody all this while: whoever asks next would wait just as long.
                 self._given_up = failure.error
+            logger.info("%s", failure.error.message)
             raise failure.error
         if failure.is_unauthorized and retry == 1:
             return

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from pypx.cli.options import told
+from pypx.cli.options import basemount_of, told
 from pypx.discretion import HIDDEN
 from pypx.errors import PypxError
 
+logger = logging.getLogger("pypx.asked")
+
 #: Options that may hold whatever there is: documents about patients, keys of services, IDs.
 _WHOLE_INPUTS = ("actionArgs", "reportData", "upstream")
+
+
+def log_asked(tool: str, options: Mapping[str, Any]) -> None:
+    """Log what a tool was asked, without the patients whose files are named."""
+    with suppress(PypxError):
+        # From here on what is in its data/ is not said.
+        basemount_of(options)
+    logger.debug("%s", asked_line(tool, options))
 
 
 def asked_line(tool: str, options: Mapping[str, Any]) -> str:

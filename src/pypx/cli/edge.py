@@ -23,7 +23,7 @@ import click
 
 from pypx import __version__
 from pypx.cli import auditing, terminal
-from pypx.cli.asked import asked_line
+from pypx.cli.asked import log_asked
 from pypx.cli.json_arguments import nearest, take_json_arguments
 from pypx.cli.query import patients_named
 from pypx.discretion import hide, hide_nothing
@@ -138,7 +138,7 @@ class Tool(click.Command):
         _options.set(ctx.params)
         if _kept_json.get():
             # Once it is known who is to be hidden.
-            logging.getLogger("pypx.asked").debug("%s", asked_line(ctx.info_name or "", ctx.params))
+            log_asked(ctx.info_name or "", ctx.params)
         return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -18,6 +18,7 @@ from datasets import (
     write_enhanced_multiframe,
     write_transfer_syntaxes,
 )
+from demo.dcmqrscp import Dcmqrscp
 from demo.pacs import Pacs
 from demo.server import free_port
 from demo.studies import Study
@@ -72,6 +73,16 @@ def test_one_series_and_nothing_else(pacs: Pacs, way: list[str], basemount: Path
     assert ran.status == 0
     assert list(_verdicts(ran)) == [study.all_series[1].uid]
     assert_holds(basemount, _files(study, tmp_path / "sent", series=2))
+
+
+def test_a_series_that_is_here_is_called_what_it_was_called(dcmqrscp: Dcmqrscp, basemount: Path) -> None:
+    """Also where the PACS does not say it, as dcmqrscp does not."""
+    asked = (*dcmqrscp.node.options, "--StudyInstanceUID", plain_study().uid, "--db", str(basemount / "log"))
+    found = run_tool("px-find", *asked).stdout
+    for state in ("complete", "already here"):
+        ran = run_tool("px-move", "--get", stdin=found)
+        assert [one["state"] for one in ran.json["data"]] == [state] * 3
+        assert sorted(one["SeriesDescription"] for one in ran.json["data"]) == ["Localizer", "T1", "T2"]
 
 
 def test_what_is_here_is_not_asked_for_again(pacs: Pacs, way: list[str], basemount: Path) -> None:

@@ -139,7 +139,9 @@ def move(request: MoveRequest, basemount: Basemount, progress: Progress = ignore
         is_here = _is_here(request, basemount)
         with _way(request, caller, place) as way:
             verdicts = _Retrieve(request, caller, way, catalogue, is_here, progress).run()
-    return MoveResult(described(verdicts, packed), tuple(packed), time.monotonic() - begun)
+        nameless = [one.series.series_uid for one in verdicts if not one.series.description]
+        told = {uid: record.description for uid, record in catalogue.series_status(nameless).items()}
+    return MoveResult(described(verdicts, told), tuple(packed), time.monotonic() - begun)
 
 
 def _way(request: MoveRequest, caller: Caller, place: Place) -> Way:

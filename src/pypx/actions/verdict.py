@@ -152,14 +152,15 @@ def _incomplete(series: Wanted, held: int) -> RetrieveIncomplete:
     return RetrieveIncomplete(f"{held} of {of} images of the series {series.series_uid} are here")
 
 
-def described(verdicts: Iterable[Verdict], packed: Iterable[RepackResult]) -> tuple[Verdict, ...]:
-    """The verdicts, with the descriptions that the PACS did not give and the images do."""
-    told = {
-        one.series["SeriesInstanceUID"]: one.series.get("SeriesDescription", "")
-        for result in packed
-        for one in result.series
-        if "SeriesInstanceUID" in one.series
-    }
+def described(verdicts: Iterable[Verdict], told: Mapping[str, str]) -> tuple[Verdict, ...]:
+    """The verdicts, with the descriptions that the PACS did not give.
+
+    Parameters
+    ----------
+    verdicts : iterable of Verdict
+    told : mapping of str to str
+        By SeriesInstanceUID what the images say.
+    """
     return tuple(
         replace(verdict, series=replace(verdict.series, description=told.get(verdict.series.series_uid, "")))
         if not verdict.series.description

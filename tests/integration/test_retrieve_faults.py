@@ -118,6 +118,13 @@ def test_instances_that_are_refused_are_named(basemount: Path, files: list[Path]
     assert "1 MR Image Storage" in ran.stderr
 
 
+def test_instances_of_which_the_pacs_does_not_tell_what_they_are(basemount: Path, files: list[Path]) -> None:
+    with RetrieveProvider(files, fails=1, tells_kinds=False) as provider:
+        ran = _receive(provider, basemount, "--retries", 0)
+    assert ran.status == 1
+    assert "missing: 1 of a kind that the PACS does not tell" in ran.stderr
+
+
 def test_a_pacs_that_cannot_is_not_asked_for_ever(basemount: Path, files: list[Path]) -> None:
     with RetrieveProvider(files, fails=1) as provider:
         ran = _receive(provider, basemount)

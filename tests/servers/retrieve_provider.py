@@ -48,6 +48,8 @@ class RetrieveProvider:
         Seconds before each C-STORE.
     times : int
         How often it sends each instance.
+    tells_kinds : bool
+        Whether its answers say of what SOP class an instance is.
     """
 
     aet = "CHRISLOCAL"
@@ -64,12 +66,14 @@ class RetrieveProvider:
         progress: bool = True,
         pause: float = 0.0,
         times: int = 1,
+        tells_kinds: bool = True,
     ) -> None:
         self.requests: list[Dataset] = []
         self.receive_port = free_port()
         self._held = [dcmread(path) for path in files]
         self._told, self._late, self._warns, self._fails = told, late, warns, fails
         self._progress, self._pause, self._times = progress, pause, times
+        self._untold = ("SpecificCharacterSet", *(() if tells_kinds else ("SOPClassUID",)))
         self._ending = threading.Event()
 
     @property
@@ -125,7 +129,7 @@ class RetrieveProvider:
             answer = Dataset()
             answer.QueryRetrieveLevel = asked.QueryRetrieveLevel
             for element in asked:
-                if element.keyword in instance and element.keyword != "SpecificCharacterSet":
+                if element.keyword in instance and element.keyword not in self._untold:
                     setattr(answer, element.keyword, instance[element.keyword].value)
             if "NumberOfSeriesRelatedInstances" in asked and self._told is not None:
                 answer.NumberOfSeriesRelatedInstances = str(self._told)

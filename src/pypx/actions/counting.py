@@ -117,5 +117,5 @@ def _kind(values: Mapping[str, str]) -> str:
         [UID(uid).name for uid in values.get(keyword, "").split("\\") if is_uid(uid)]
         for keyword in ("SOPClassUID", "AvailableTransferSyntaxUID")
     )
-    words = sop_class[0] if sop_class else "unknown SOP class"
+    words = sop_class[0] if sop_class else "of a kind that the PACS does not tell"
     return f"{words} ({', '.join(syntaxes)})" if syntaxes else words

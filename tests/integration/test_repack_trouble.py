@@ -141,8 +141,7 @@ cp -a {disk}/data {tmp_path}/first-data
 cp -a {source} {tmp_path}/first-source
 mount -o remount,size={more} {disk} &&
 {px_repack} > {tmp_path}/second.json
-cp -a {tmp_path / basemount} {tmp_path}/done
-cp -a {disk}/data {tmp_path}/done
+cp -aL {tmp_path / basemount} {tmp_path}/done
 """
     mounts.run(mounts.small(disk, size), "sh", "-c", script)
     assert (tmp_path / "first.status").read_text() == "1\n"

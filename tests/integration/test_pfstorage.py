@@ -215,7 +215,7 @@ def test_a_person_is_asked_before_something_is_removed(basemount, destination: D
     ran = run_in_terminal(command)
     assert ran.status == 2
     assert "--yes" in ran.stdout
-    assert "1 objects below 'a'" in ran.stdout.replace("\r\n", "\n")
+    assert "1 object below 'a'" in ran.stdout.replace("\r\n", "\n")
     assert list(destination.contents()) == ["a/b"]
     ran = run_in_terminal([*command, "--yes"])
     assert (ran.status, "1 removed" in ran.stdout) == (0, True)

@@ -42,7 +42,7 @@ def test_a_catalogue_that_cannot_be_asked_for_a_moment(basemount: Basemount) -> 
             arriving.finished()
         file.write_bytes(whole)
         (series,) = arriving.finished()
-    assert series.line.endswith("1 images received, complete")
+    assert series.line.endswith("1 image received, complete")
 
 
 def test_what_came_is_told_of_at_the_end_whatever_the_catalogue_says(basemount: Basemount) -> None:

@@ -11,6 +11,7 @@ from pypx.actions.found import Found
 from pypx.basemount.records import SeriesRecord
 from pypx.basemount.smdb import Catalogue
 from pypx.errors import NothingFound
+from pypx.wording import counted
 
 #: A count that nobody recorded.
 UNKNOWN = "unknown"
@@ -49,13 +50,18 @@ class Status:
         """What is wrong: UIDs of which nothing is known, or series that are not of their study."""
         unknown = [error for record in self.series if (error := self._error_of(record))]
         if unknown:
-            others = f", nor of {len(unknown) - 1} others" if len(unknown) > 1 else ""
+            others = f", nor of {counted(len(unknown) - 1, 'other', 'others')}" if len(unknown) > 1 else ""
             return NothingFound(f"{unknown[0].message}{others}")
         foreign = [record for record in self.series if self.in_study.get(record.series_uid) is False]
         if not foreign:
             return None
         first = foreign[0]
-        others = f", nor are {len(foreign) - 1} others of theirs" if len(foreign) > 1 else ""
+        more = len(foreign) - 1
+        others = (
+            f", nor {'is' if more == 1 else 'are'} {counted(more, 'other', 'others')} of theirs"
+            if more
+            else ""
+        )
         return NothingFound(
             f"The series {first.series_uid} is not of the study that was named{others}",
             f"It is of the study {first.study_uid or UNKNOWN}.",

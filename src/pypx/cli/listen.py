@@ -27,6 +27,7 @@ from pypx.cli.tls import tls_options
 from pypx.cli.types import Seconds
 from pypx.cli.verbs import chain_of, verb_options
 from pypx.errors import UsageError
+from pypx.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -238,10 +239,12 @@ def _show_status(options: Mapping[str, Any], json: bool) -> None:
         edge.write_json({"status": "success", "data": [state.to_json() for state in states]})
         return
     for state in states:
+        associations = counted(state.associations, "association", "associations")
+        images = counted(state.received, "image", "images")
         terminal.write_stdout(
             f"{state.aet} on port {state.port}{' over TLS' if state.tls else ''} since {state.since}:"
-            f" {state.associations} associations ({state.open} open, {state.refused} refused),"
-            f" {state.received} images received, {state.waiting} waiting, {state.failed} failed"
+            f" {associations} ({state.open} open, {state.refused} refused),"
+            f" {images} received, {state.waiting} waiting, {state.failed} failed"
             f"{f', {state.owed} series to be pushed or registered' if state.owed else ''}."
         )
         if state.last_error:

@@ -23,6 +23,7 @@ from pypx.cli.pacs import binaries_of, binary_options, node_of, pacs_options
 from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.errors import NothingFound, UsageError
 from pypx.printable import printable
+from pypx.wording import counted
 
 if TYPE_CHECKING:
     from pypx.actions.found import Found, FoundStudy
@@ -259,8 +260,9 @@ def _show(result: MoveResult) -> None:
         terminal.write_stdout(f"{'+' if verdict.is_good else '!'} {count:<12} {name}{state}")
     new = sum(verdict.received for verdict in result.verdicts)
     complete = len(result.verdicts) - result.count(State.INCOMPLETE) - result.count(State.FAILED)
+    images = counted(new, "new image", "new images")
     terminal.write_stdout(
-        f"{complete} of {len(result.verdicts)} series complete, {new} new images, {result.seconds:.1f} s."
+        f"{complete} of {len(result.verdicts)} series complete, {images}, {result.seconds:.1f} s."
     )
 
 

@@ -18,6 +18,7 @@ from pypx.discretion import without_patients
 from pypx.errors import UsageError
 from pypx.home import at_home
 from pypx.printable import printable
+from pypx.wording import counted
 
 if TYPE_CHECKING:
     from pypx.actions.objects import Transferred
@@ -285,7 +286,8 @@ def _rmtree(run: _Run) -> _Answer:
     found = list(objects_below(run.storage, path))
     if found and sys.stdin.isatty() and not run.options["yes"]:
         raise UsageError(
-            f"{len(found)} objects below {path!r} would be removed for good", "Say --yes to do it."
+            f"{counted(len(found), 'object', 'objects')} below {path!r} would be removed for good",
+            "Say --yes to do it.",
         )
     done = remove_objects(run.storage, found, run.options["jobs"], run.progress)
     failed = next((one for one in done if one.error), None)

@@ -26,6 +26,7 @@ from pypx.cli.storage import names_storage, retry_options, storage_of, storage_o
 from pypx.cli.surroundings import SHELL, Surroundings
 from pypx.errors import InvalidInput, UsageError
 from pypx.printable import printable
+from pypx.wording import counted
 
 if TYPE_CHECKING:
     from pypx.actions.register import RegisterResult, Wanted
@@ -251,8 +252,9 @@ def _show(result: RegisterResult) -> None:
             terminal.write_stdout(f"  {note}")
     good = result.count(State.REGISTERED) + result.count(State.ALREADY_REGISTERED)
     new = sum(verdict.new for verdict in result.verdicts)
+    files = counted(new, "new file", "new files")
     terminal.write_stdout(
-        f"{good} of {len(result.verdicts)} series registered, {new} new files, {result.seconds:.1f} s."
+        f"{good} of {len(result.verdicts)} series registered, {files}, {result.seconds:.1f} s."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pypx.cli import terminal
 from pypx.printable import printable
+from pypx.wording import counted
 
 if TYPE_CHECKING:
     from pypx.actions.smdb.findings import CheckResult
@@ -15,16 +16,12 @@ if TYPE_CHECKING:
 
 def show_locations(found: Locations) -> None:
     """The directories, one a line: they are to be copied."""
-    from pypx.actions.report.cells import counted
-
     for location in found.all:
         terminal.write_stdout(f"{location.directory}  ({counted(location.images, 'image', 'images')})")
 
 
 def show_check(result: CheckResult) -> None:
     """What is wrong, what was done about it, and a sentence."""
-    from pypx.actions.report.cells import counted
-
     for finding in result.findings:
         said = "; ".join(part for part in (finding.detail, finding.done) if part)
         mark = "+" if finding.is_mended else "!"

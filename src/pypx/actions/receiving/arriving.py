@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pypx.actions.repack import RepackResult
 from pypx.basemount.smdb import Catalogue
 from pypx.errors import PypxError
+from pypx.wording import counted
 
 
 @dataclass
@@ -23,7 +24,7 @@ class _Series:
 
     def line(self, uid: str, is_complete: bool) -> str:
         modality = self.description.get("Modality", "")
-        words = f"{self.images} images received{', complete' if is_complete else ''}"
+        words = f"{counted(self.images, 'image', 'images')} received{', complete' if is_complete else ''}"
         return " ".join(part for part in ("Series", uid or "without UID", modality) if part) + f": {words}"
 
     def finished(self, uid: str, is_complete: bool) -> FinishedSeries:

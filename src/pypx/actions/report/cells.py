@@ -9,6 +9,7 @@ from pypx.actions.found import FoundSeries, FoundStudy
 from pypx.actions.report.outcomes import COUNTS, SERIES_STATUS
 from pypx.dicom.dates import parse_date
 from pypx.dicom.numbers import whole_number
+from pypx.wording import counted
 
 #: Attributes whose values are numbers, set against the right edge of their column.
 NUMBERS = frozenset(
@@ -96,17 +97,6 @@ def counts(studies: Sequence[FoundStudy]) -> str:
 def study_counts(study: FoundStudy) -> str:
     """How much there is of one study, in words: "6 series, 1,152 images"."""
     return counts((study,)).partition(", ")[2]
-
-
-def counted(number: int | None, one: str, many: str) -> str:
-    """A number with its noun: "1 image", "1,204 images", "unknown images".
-
-    >>> counted(1204, "image", "images")
-    '1,204 images'
-    """
-    if number is None:
-        return f"unknown {many}"
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def age(born: str, examined: str) -> str:

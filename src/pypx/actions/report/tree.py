@@ -15,6 +15,7 @@ from pypx.actions.report.lines import Line, Role, fold
 from pypx.actions.report.outcomes import SERIES_STATUS, STATUS
 from pypx.actions.report.studies import Reported
 from pypx.printable import printable
+from pypx.wording import counted
 
 #: Attributes of the patient that are of one study all the same (PS3.3, C.7.2.2).
 _OF_THE_DAY = frozenset({"PatientAge", "PatientSize", "PatientWeight"})
@@ -52,7 +53,7 @@ def tree(reported: Reported, layout: Layout, width: int | None) -> Iterator[Line
     Line
     """
     patients = _patients(reported.studies)
-    heading = f"{cells.counted(len(patients), 'patient', 'patients')}, {cells.counts(reported.studies)}"
+    heading = f"{counted(len(patients), 'patient', 'patients')}, {cells.counts(reported.studies)}"
     for text in fold(heading, width) if width else [heading]:
         yield ((text, "title"),)
     for node in _patient_nodes(patients, layout):
@@ -93,7 +94,7 @@ def _series_nodes(study: FoundStudy, above: str, layout: Layout) -> Iterator[_No
     for series, first, below in _branches(study.series, above):
         texts = [cells.of_series(study, series, tag) for tag in tags]
         text = _joined([*texts, cells.status(series)] if status else texts)
-        images = cells.counted(cells.instances(series), "image", "images")
+        images = counted(cells.instances(series), "image", "images")
         yield _Node(first, below, text or series.uid or "no UID", images, "text")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,6 +14,13 @@ from types import TracebackType
 from typing import Self
 
 HOST = "127.0.0.1"
+
+#: Ports below those that Linux gives to whoever connects (ip(7), ip_local_port_range).
+_PORTS = range(15000, 32768)
+_TRIES = 100
+
+#: Not the generator that tests set to a state of their own: several would draw the same.
+_ANY = random.SystemRandom()
 
 #: Small objects over loopback are a hundred times slower where Debian's DCMTK is left to its default.
 ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
@@ -26,18 +34,33 @@ class ServerFailed(Exception):
 
 
 def free_port(preferred: int = 0) -> int:
-    """A TCP port that nobody holds at this moment: the preferred one, or, where somebody does, any other."""
+    """A TCP port that nobody holds at this moment: the preferred one, or, where somebody does, any other.
+
+    Raises
+    ------
+    OSError
+        When there is none.
+    """
+    if preferred and _is_free(preferred, reuse=True):
+        return preferred
+    # Not one that bind() would choose: the next program that connects to somewhere may be given that.
+    some = (_ANY.choice(_PORTS) for _ in range(_TRIES))
+    port = next((port for port in some if _is_free(port)), None)
+    if port is None:
+        raise OSError(f"No port of {_PORTS[0]} to {_PORTS[-1]} seems to be free")
+    return port
+
+
+def _is_free(port: int, *, reuse: bool = False) -> bool:
     with socket.socket() as probe:
-        if preferred:
+        if reuse:
             # What a server of a moment ago has left behind keeps nobody off its port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, preferred))
+            probe.bind((HOST, port))
         except OSError:
-            if not preferred:
-                raise
-            return free_port()
-        return int(probe.getsockname()[1])
+            return False
+        return True
 
 
 class Server:

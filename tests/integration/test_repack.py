@@ -128,7 +128,12 @@ def test_who_does_not_name_the_datadir_finds_it_all_the_same(basemount, files, t
 def test_a_basemount_has_one_datadir(basemount, files, tmp_path):
     repack(basemount, "--xcrdirfile", files[0])
     log = ("--db", basemount / "log")
-    for other in (tmp_path / "images", basemount / "data" / "deeper"):
+    for other in (
+        tmp_path / "images",
+        basemount / "data" / "deeper",
+        basemount / "log" / "images",
+        basemount,
+    ):
         ran = run_tool("px-repack", *log, "-p", files[0].parent, "--datadir", other)
         assert (ran.status, ran.error) == (1, "basemount-unusable")
     assert len(files_below(basemount / "data")) == 1

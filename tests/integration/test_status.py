@@ -210,13 +210,9 @@ def test_who_watches_gets_the_answer_once_all_is_here(basemount, tmp_path):
     assert {row["state"] for row in ran.json["data"]} == {"complete"}
 
 
-def test_who_watches_a_find_waits_for_what_the_pacs_has(basemount, study):
-    series = finds.series(study.all_series[0].uid, NumberOfSeriesRelatedInstances="3")
-    here = json.dumps(to_json(finds.found(finds.study(study.uid, series))))
-    assert status(basemount, "--watch", stdin=here).json["data"][0]["packed"] == 3
-    assert status(basemount, "--watch", stdin=json.dumps(to_json(finds.found()))).json["data"] == []
-    more = here.replace('"value": "3"', '"value": "4"')
-    watching = Running("px-status", "--db", basemount / "log", "--watch", stdin=more)
+def _assert_waits(basemount: Path, found: str) -> None:
+    """px-status --watch goes on until it is interrupted."""
+    watching = Running("px-status", "--db", basemount / "log", "--watch", stdin=found)
     watching.feed()
     watching.wait_until_interruptible()
     time.sleep(1)
@@ -224,6 +220,15 @@ def test_who_watches_a_find_waits_for_what_the_pacs_has(basemount, study):
     watching.interrupt()
     ran = watching.wait()
     assert (ran.status, ran.stdout) == (130, "")
+
+
+def test_who_watches_a_find_waits_for_what_the_pacs_has(basemount, study):
+    series = finds.series(study.all_series[0].uid, NumberOfSeriesRelatedInstances="3")
+    here = json.dumps(to_json(finds.found(finds.study(study.uid, series))))
+    assert status(basemount, "--watch", stdin=here).json["data"][0]["packed"] == 3
+    assert status(basemount, "--watch", stdin=json.dumps(to_json(finds.found()))).json["data"] == []
+    more = here.replace('"value": "3"', '"value": "4"')
+    _assert_waits(basemount, more)
 
 
 @on_sqlite
@@ -403,10 +408,4 @@ def test_series_that_were_filtered_out_are_not_shown(basemount, study):
 
 def test_who_watches_a_study_without_series_waits_for_it(basemount, study):
     alone = json.dumps(to_json(finds.found(finds.study("1.2.3.4"), StudyOnly=True)))
-    watching = Running("px-status", "--db", basemount / "log", "--watch", stdin=alone)
-    watching.feed()
-    watching.wait_until_interruptible()
-    time.sleep(1)
-    assert watching.process.poll() is None
-    watching.interrupt()
-    assert watching.wait().status == 130
+    _assert_waits(basemount, alone)

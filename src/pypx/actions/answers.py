@@ -12,6 +12,7 @@ from typing import TypeAlias
 from pypx.dicom.fitting import fits, is_demanding
 from pypx.dicom.numbers import whole_number
 from pypx.dicom.uid import is_uid
+from pypx.wording import counted
 
 #: The values of one answer: keyword (or gggg,eeee) to text.
 Values: TypeAlias = Mapping[str, str]
@@ -121,7 +122,7 @@ class Sieve:
 
 def some(count: int, what: str) -> str:
     """So many studies or series, in words: "1 study", "2 studies", "1 series"."""
-    return f"{count} {_PLURAL[what] if count != 1 else what}"
+    return counted(count, what, _PLURAL[what])
 
 
 def unchecked_notes(names: Sequence[str], what: str) -> list[str]:

@@ -50,20 +50,13 @@ class Status:
         """What is wrong: UIDs of which nothing is known, or series that are not of their study."""
         unknown = [error for record in self.series if (error := self._error_of(record))]
         if unknown:
-            others = f", nor of {counted(len(unknown) - 1, 'other', 'others')}" if len(unknown) > 1 else ""
-            return NothingFound(f"{unknown[0].message}{others}")
+            return NothingFound(f"{unknown[0].message}{_likewise(len(unknown) - 1)}")
         foreign = [record for record in self.series if self.in_study.get(record.series_uid) is False]
         if not foreign:
             return None
         first = foreign[0]
-        more = len(foreign) - 1
-        others = (
-            f", nor {'is' if more == 1 else 'are'} {counted(more, 'other', 'others')} of theirs"
-            if more
-            else ""
-        )
         return NothingFound(
-            f"The series {first.series_uid} is not of the study that was named{others}",
+            f"The series {first.series_uid} is not of the study that was named{_likewise(len(foreign) - 1)}",
             f"It is of the study {first.study_uid or UNKNOWN}.",
         )
 
@@ -111,6 +104,10 @@ class Status:
         if error := self._error_of(record):
             document["error"] = error.to_json()
         return document
+
+
+def _likewise(more: int) -> str:
+    return f" ({counted(more, 'other', 'others')} likewise)" if more else ""
 
 
 def status_of_series(

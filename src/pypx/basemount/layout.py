@@ -89,6 +89,7 @@ class Basemount:
         BasemountUnusable
             When one cannot be made or written.
         """
+        self._check_data()
         written = (self.log, self.data, self.incoming, self.quarantine)
         for directory in written:
             _make(directory, private=directory == self.incoming)
@@ -98,13 +99,23 @@ class Basemount:
             if not os.access(directory, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
                 raise BasemountUnusable(f"{directory} cannot be written")
 
+    def _check_data(self) -> None:
+        """See that the tree of images is a tree of its own."""
+        usual = self.root / "data"
+        if self.data == usual:
+            return
+        for other in (usual, self.log, self.services, self.incoming, self.quarantine):
+            if self.data.is_relative_to(other) or other.is_relative_to(self.data):
+                raise BasemountUnusable(
+                    f"{self.data} cannot have the images: one of it and {other} is in the other",
+                    "Name another directory with --datadir.",
+                )
+
     def _lead_to_data(self) -> None:
         """Where the images are elsewhere, have ``data/`` be a link to there: all find them then."""
         usual = self.root / "data"
         if self.data == usual:
             return
-        if self.data.is_relative_to(usual):
-            raise BasemountUnusable(f"{self.data} is in {usual}", "Name another directory with --datadir.")
         with suppress(OSError):
             usual.rmdir()  # an empty one
         try:

@@ -63,10 +63,7 @@ def as_typed(members: Mapping[str, Any], known: Mapping[str, click.Option]) -> d
         if value is None or option.name is None:
             continue
         try:
-            if option.is_flag:
-                typed.update(_of_flag(value, option))
-            else:
-                typed[option.name] = _several(value) if option.multiple else _one(value, option.name)
+            typed[option.name] = _several(value) if option.multiple else _one(value, option)
         except (TypeError, ValueError) as error:
             raise click.BadParameter(f"{name} cannot be {_shown(value)}.", param=option) from error
     return typed
@@ -97,19 +94,11 @@ def _several(value: Any) -> list[str]:
     return [_scalar(member) for member in value] if isinstance(value, list) else [_scalar(value)]
 
 
-def _of_flag(value: Any, option: click.Option) -> dict[str, Any]:
-    """What a flag says when it is given; one that stands for a value of another option says that."""
-    name = str(option.name)
-    if option.is_bool_flag:
-        return {name: value if isinstance(value, bool) else _scalar(value)}
-    if not isinstance(value, bool):
-        raise TypeError
-    return {name: option.flag_value} if value else {}
-
-
-def _one(value: Any, name: str) -> str:
+def _one(value: Any, option: click.Option) -> Any:
     """The value of an option as a person would have typed it."""
-    if name == _ONE_A_VERB and isinstance(value, list) and all(isinstance(one, dict) for one in value):
+    if option.is_flag:
+        return value if isinstance(value, bool) else _scalar(value)
+    if option.name == _ONE_A_VERB and isinstance(value, list) and all(isinstance(one, dict) for one in value):
         return ";".join(json.dumps(one) for one in value)
     if isinstance(value, list):
         return ",".join(_scalar(member) for member in value)

@@ -27,6 +27,7 @@ from pypx.dcmtk.process import Processes
 from pypx.dicom.association import AssociationRequest, Refusal, read_request
 from pypx.dicom.tls import TlsSettings
 from pypx.errors import DiskFull, InternalError, Interrupted, PeerTimeout, PypxError, TlsFailed
+from pypx.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Association:
         """What came of it, in words."""
         if not self.served:
             return self.refusal or "no word"
-        images = f"{self.served.images} {'image' if self.served.images == 1 else 'images'}"
+        images = counted(self.served.images, "image", "images")
         return f"{images}, {'released' if self.served.released else 'not released'}"
 
 

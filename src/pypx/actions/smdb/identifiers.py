@@ -27,6 +27,6 @@ def identifiers_of(named: SourceFiles, keyword: str) -> list[str]:
         try:
             values[read_header(file, (keyword,)).values.get(keyword, "")] = None
         except (NotDicom, FileDamaged, FileUnreadable):
-            if named.path or named.name:
+            if named.is_one:
                 raise
     return list(values)

@@ -68,7 +68,7 @@ def test_it_answers_what_would_be_read_here(process, tmp_path):
 
 def test_it_answers_before_long_and_of_the_rest_when_it_is_asked_again(process, tmp_path, monkeypatch):
     paths = _everything(tmp_path / "files")
-    asked = paths * 400
+    asked = paths * 2000
     _ready(process).ask(asked)
     answer = process.answer()
     assert 0 < len(answer) < len(asked)

@@ -59,14 +59,16 @@ class Source:
         How many bytes there are.
     read : callable
         From position and length to the bytes there, fewer only where the source ends.
+    head : bytes
+        The first of its bytes, where they are read already.
     """
 
     __slots__ = ("_read", "_window", "_window_start", "size")
 
-    def __init__(self, size: int, read: Callable[[int, int], bytes]) -> None:
+    def __init__(self, size: int, read: Callable[[int, int], bytes], head: bytes = b"") -> None:
         self.size = size
         self._read = read
-        self._window = b""
+        self._window = head
         self._window_start = 0
 
     def window(self, position: int) -> tuple[bytes, int]:

@@ -21,17 +21,26 @@ EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 #: Deflated Explicit VR Little Endian, and the JPIP ones written in the same way (PS3.5, A.5, A.7, A.10).
 DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
-_EXPLICIT = Encoding(implicit=False)
+#: How file meta information is written, and where it starts, after the preamble and the prefix (PS3.10, 7.1).
+META_ENCODING = Encoding(implicit=False)
+META_START = 132
 
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
 _PREAMBLE = 128
 _PREFIX = b"DICM"
-_GROUP_LENGTH = 0x00020000
+GROUP_LENGTH = 0x00020000
 _MEDIA_CLASS = 0x00020002
 _TRANSFER_SYNTAX = 0x00020010
 _LONGEST_META_VALUE = 1024
+
+#: What of the file meta information, beside its length, has a part in how a file is read.
+DECISIVE_META = frozenset({_MEDIA_CLASS, _TRANSFER_SYNTAX})
+
 _PIECE = 1024 * 1024
+
+#: Bytes of a file that are read at once when it is opened: the header of most.
+_HEAD = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,59 @@ class DicomFile:
             position += len(piece)
 
 
+@dataclass(frozen=True, slots=True)
+class RegularFile:
+    """A file that is open for reading.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    descriptor : int
+    size : int
+        In bytes.
+    head : bytes
+        Its first bytes.
+    """
+
+    path: Path
+    descriptor: int
+    size: int
+    head: bytes
+
+
+@contextmanager
+def opened_file(path: Path) -> Iterator[RegularFile]:
+    """Open a file of which it is to be seen whether it is one of DICOM.
+
+    Raises
+    ------
+    NotDicom
+        When it is no file.
+    FileDamaged
+        When Damage is raised in the ``with`` block.
+    FileUnreadable
+        When the operating system does not give it away, here and all along the ``with`` block.
+    """
+    try:
+        # Opening a named pipe would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise FileUnreadable(f"{str(path)!r} is no path") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotDicom(f"{path} is not a regular file")
+        yield RegularFile(path, descriptor, status.st_size, os.pread(descriptor, _HEAD, 0))
+    except Damage as damage:
+        raise FileDamaged(f"{path} is damaged: {damage}") from damage
+    except OSError as error:
+        raise FileUnreadable(f"{path} cannot be read ({error.strerror})") from error
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[DicomFile]:
     """Open a DICOM file, with file meta information or without.
@@ -89,33 +151,26 @@ def opened(path: Path) -> Iterator[DicomFile]:
     FileUnreadable
         When the operating system does not give it away.
     """
-    try:
-        # Opening a named pipe would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise FileUnreadable(f"{str(path)!r} is no path") from error
-    try:
-        yield _begin(path, descriptor)
-    except Damage as damage:
-        raise FileDamaged(f"{path} is damaged: {damage}") from damage
-    except OSError as error:
-        raise FileUnreadable(f"{path} cannot be read ({error.strerror})") from error
-    finally:
-        os.close(descriptor)
+    with opened_file(path) as file:
+        yield begun(file)
 
 
-def _begin(path: Path, descriptor: int) -> DicomFile:
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise NotDicom(f"{path} is not a regular file")
-    size = status.st_size
-    source = Source(size, lambda position, length: os.pread(descriptor, length, position))
-    prefix_end = _PREAMBLE + len(_PREFIX)
-    if source.bytes_at(_PREAMBLE, len(_PREFIX)) == _PREFIX:
-        start = prefix_end
-    elif _may_be_bare(source.bytes_at(0, 8), size):
+def begun(file: RegularFile) -> DicomFile:
+    """Read what stands before the data set of a file.
+
+    Raises
+    ------
+    NotDicom, MediaDirectory
+        As :func:`opened`.
+    Damage
+        When its beginning is that of a DICOM file and the rest is not.
+    OSError
+    """
+    path, size, descriptor = file.path, file.size, file.descriptor
+    source = Source(size, lambda position, length: os.pread(descriptor, length, position), file.head)
+    if file.head[_PREAMBLE:META_START] == _PREFIX:
+        start = META_START
+    elif _may_be_bare(file.head[:8], size):
         start = 0
     else:
         raise NotDicom(f"{path} is {'empty' if size == 0 else 'not a DICOM file'}")
@@ -160,12 +215,12 @@ def _read_meta(source: Source, position: int) -> tuple[dict[int, bytes], int]:
     """The file meta information and where it ends; there are files without it."""
     meta: dict[int, bytes] = {}
     declared_end = -1
-    following = elements(source, position, _EXPLICIT)
+    following = elements(source, position, META_ENCODING)
     bytes_at = source.bytes_at
     while position != declared_end and bytes_at(position, 2) == b"\x02\0":
         tag, _, length, start, position = next(following)
         meta[tag] = value = bytes_at(start, min(length, _LONGEST_META_VALUE))
-        if tag == _GROUP_LENGTH:
+        if tag == GROUP_LENGTH:
             declared_end = position + int.from_bytes(value, "little")
     return meta, position
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from pypx.dicom.elements import Damage
-from pypx.dicom.fileformat import DicomFile, meta_text, opened
+from pypx.dicom.fileformat import DECISIVE_META, DicomFile, RegularFile, begun, meta_text, opened_file
 from pypx.dicom.integrity import (
     PIXEL_DATA,
     PIXEL_DATA_PROVIDER_URL,
@@ -19,7 +19,15 @@ from pypx.dicom.integrity import (
     PixelDescription,
     check_pixel_data,
 )
-from pypx.dicom.values import BULK_VRS, SPECIFIC_CHARACTER_SET, RawValue, texts_of
+from pypx.dicom.pattern import Pattern, Patterns, form_of
+from pypx.dicom.values import (
+    BULK_VRS,
+    SPECIFIC_CHARACTER_SET,
+    RawValue,
+    character_sets,
+    text_of,
+    texts_of,
+)
 
 #: A value longer than any that names something is bulk data; an explicit LO or PN cannot be as long.
 LONGEST_VALUE = 64 * 1024
@@ -28,9 +36,13 @@ _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInst
 
 _ROWS, _COLUMNS, _SAMPLES, _BITS = 0x00280010, 0x00280011, 0x00280002, 0x00280100
 _FRAMES, _INTERPRETATION = 0x00280008, 0x00280004
+_SOP_CLASS = 0x00080016
 
 #: What describes the pixel data: in the order of the parameters of :func:`_description`.
 _DESCRIPTION = (_ROWS, _COLUMNS, _SAMPLES, _BITS, _FRAMES, _INTERPRETATION)
+
+#: What has a part in how a file is read, and in whether it is whole.
+_DECISIVE = frozenset({SPECIFIC_CHARACTER_SET, _SOP_CLASS, *_DESCRIPTION, PIXEL_DATA_PROVIDER_URL})
 
 _META_GROUP = 0x0002
 
@@ -93,8 +105,7 @@ class _Wanted:
     unasked: tuple[str, ...]
 
 
-@lru_cache(maxsize=64)
-def _wanted(keywords: frozenset[str]) -> _Wanted:
+def _wanted(keywords: Collection[str]) -> _Wanted:
     numbers = {tag_for_keyword(keyword): keyword for keyword in {*keywords, *_IDENTIFIERS}}
     names = {
         tag: keyword
@@ -102,7 +113,7 @@ def _wanted(keywords: frozenset[str]) -> _Wanted:
         if tag is not None and dictionary_VR(tag)[:2].encode() not in BULK_VRS
     }
     return _Wanted(
-        tags=frozenset({*names, SPECIFIC_CHARACTER_SET, *_DESCRIPTION, PIXEL_DATA_PROVIDER_URL}),
+        tags=frozenset({*names, *_DECISIVE}),
         names=names,
         meta={tag: keyword for tag, keyword in names.items() if tag >> 16 == _META_GROUP},
         unasked=tuple(keyword for keyword in _IDENTIFIERS if keyword not in keywords),
@@ -134,26 +145,83 @@ def read_header(path: Path, keywords: Collection[str]) -> Header:
     FileUnreadable
         When the operating system does not give it away.
     """
-    wanted = _wanted(frozenset(keywords))
-    with opened(path) as file:
-        elements, pixels = _collect(file, wanted.tags)
-        little_endian = file.encoding.little_endian
-        texts = {name: meta_text(file.meta, tag) for tag, name in wanted.meta.items() if tag in file.meta}
+    return _reader(frozenset(keywords)).read(path)
+
+
+@lru_cache(maxsize=64)
+def _reader(keywords: frozenset[str]) -> _Reader:
+    return _Reader(_wanted(keywords))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What all files of a pattern have in common."""
+
+    texts: Mapping[str, str]
+    transfer_syntax: str
+    encodings: tuple[str, ...]
+    little_endian: bool
+
+
+class _Reader:
+    """Reads headers, those of files that are written alike by comparison."""
+
+    def __init__(self, wanted: _Wanted) -> None:
+        self._wanted = wanted
+        self._patterns: Patterns[_Told] = Patterns()
+
+    def read(self, path: Path) -> Header:
+        with opened_file(path) as file:
+            if found := self._patterns.find(file.size, file.head):
+                pattern, told, values = found
+                return self._header(self._texts_of(pattern, told, values), told.transfer_syntax, file.size)
+            return self._read_whole(file)
+
+    def _texts_of(self, pattern: Pattern, told: _Told, values: Iterable[bytes]) -> dict[str, str]:
+        texts, names = dict(told.texts), self._wanted.names
+        for (tag, vr), value in zip(pattern.asked, values, strict=True):
+            texts[names[tag]] = text_of(tag, vr, value, told.encodings, told.little_endian)
+        return texts
+
+    def _read_whole(self, file: RegularFile) -> Header:
+        wanted = self._wanted
+        instance = begun(file)
+        elements, pixels = _collect(instance, wanted.tags)
+        little_endian = instance.encoding.little_endian
+        texts = {
+            name: meta_text(instance.meta, tag) for tag, name in wanted.meta.items() if tag in instance.meta
+        }
         texts |= texts_of(elements, wanted.names, little_endian=little_endian)
-        header = Header(
-            values={keyword: text for keyword, text in texts.items() if keyword not in wanted.unasked},
+        header = self._header(texts, instance.transfer_syntax, file.size)
+        if PIXEL_DATA_PROVIDER_URL not in elements:
+            described = _described(elements, little_endian)
+            check_pixel_data(header.sop_class_uid, instance.transfer_syntax, described, pixels)
+        # Other file meta information than what decides how a file is read is not compared.
+        if wanted.meta.keys() <= DECISIVE_META and self._patterns.are_to_learn():
+            _, declared = elements.get(SPECIFIC_CHARACTER_SET, (b"", b""))
+            told = _Told(dict(texts), instance.transfer_syntax, character_sets(declared), little_endian)
+            self._learn(file, instance, told)
+        return header
+
+    def _learn(self, file: RegularFile, instance: DicomFile, told: _Told) -> None:
+        form = form_of(instance, file.head, self._wanted.names, _DECISIVE)
+        if form:
+            self._patterns.add(form, file.head, told)
+
+    def _header(self, texts: Mapping[str, str], transfer_syntax: str, size: int) -> Header:
+        values, unasked = texts, self._wanted.unasked
+        if unasked:
+            values = {keyword: text for keyword, text in texts.items() if keyword not in unasked}
+        return Header(
+            values=values,
             sop_class_uid=texts.get("SOPClassUID", ""),
             sop_instance_uid=_uid(texts, "SOPInstanceUID"),
             study_instance_uid=_uid(texts, "StudyInstanceUID"),
             series_instance_uid=_uid(texts, "SeriesInstanceUID"),
             patient_id=texts.get("PatientID", ""),
-            transfer_syntax=file.transfer_syntax,
-            size=file.size,
+            transfer_syntax=transfer_syntax,
+            size=size,
         )
-        if PIXEL_DATA_PROVIDER_URL not in elements:
-            described = _described(elements, little_endian)
-            check_pixel_data(header.sop_class_uid, file.transfer_syntax, described, pixels)
-    return header
 
 
 def _collect(file: DicomFile, wanted: Collection[int]) -> tuple[dict[int, RawValue], PixelData | None]:

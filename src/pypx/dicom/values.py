@@ -135,12 +135,29 @@ def texts_of(
     """
     _, declared = elements.get(SPECIFIC_CHARACTER_SET, (b"", b""))
     encodings = character_sets(declared)
-    texts: dict[str, str] = {}
-    for tag, (vr, value) in elements.items():
-        if tag in names:
-            text = _remembered_text if len(value) <= _LONGEST_REMEMBERED else _text
-            texts[names[tag]] = text(tag, vr, value, encodings, little_endian)
-    return texts
+    return {
+        names[tag]: text_of(tag, vr, value, encodings, little_endian)
+        for tag, (vr, value) in elements.items()
+        if tag in names
+    }
+
+
+def text_of(tag: int, vr: bytes, value: bytes, encodings: tuple[str, ...], little_endian: bool) -> str:
+    """The value of one attribute as text, as :func:`texts_of` has it.
+
+    Parameters
+    ----------
+    tag : int
+    vr, value : bytes
+        As written.
+    encodings : tuple of str
+        Of the data set, as of :func:`character_sets`.
+    little_endian : bool
+        How numbers are written.
+    """
+    if len(value) > _LONGEST_REMEMBERED:
+        return _text(tag, vr, value, encodings, little_endian)
+    return _remembered_text(tag, vr, value, encodings, little_endian)
 
 
 def _text(tag: int, vr: bytes, value: bytes, encodings: tuple[str, ...], little_endian: bool) -> str:

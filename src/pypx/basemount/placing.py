@@ -46,6 +46,8 @@ class Placer:
         self._lock = lock
         self._staging: IncomingDirectory | None = None
         self._staged = 0
+        self._modes = shared_modes()
+        self._user = os.geteuid()
         self._made: set[str] = set()
         self._unsynced: set[str] = set()
 
@@ -94,7 +96,7 @@ class Placer:
         target = f"{self.tree}/{place}"
         directory = os.path.dirname(target)
         self._make(directory)
-        if not keep and _is_made_free_to_link(source):
+        if not keep and self._is_made_free_to_link(source):
             try:
                 os.link(source, target, follow_symlinks=False)
                 return
@@ -159,6 +161,22 @@ class Placer:
         self._staged += 1
         return self._staging.path / str(self._staged)
 
+    def _is_made_free_to_link(self, source: Path) -> bool:
+        """Whether it is a file of ours with no other name, by which somebody could change it later.
+
+        If so, it is given the mode of one in the tree.
+        """
+        status = os.lstat(source)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != self._user:
+            return False
+        if not self._modes.are_of(status):
+            descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                share(descriptor)
+            finally:
+                os.close(descriptor)
+        return True
+
     def _reveal(self, staged: Path, target: str) -> None:
         try:
             os.link(staged, target)
@@ -169,23 +187,6 @@ class Placer:
                 if os.path.lexists(target):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
                 staged.rename(target)
-
-
-def _is_made_free_to_link(source: Path) -> bool:
-    """Whether it is a file of ours with no other name, by which somebody could change it later.
-
-    If so, it is given the mode of one in the tree.
-    """
-    status = os.lstat(source)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_uid != os.geteuid():
-        return False
-    if not shared_modes().are_of(status):
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            share(descriptor)
-        finally:
-            os.close(descriptor)
-    return True
 
 
 def _copy(source: Path, target: Path, *, durable: bool) -> None:

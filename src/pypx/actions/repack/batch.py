@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -37,8 +37,6 @@ _HOPELESS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
 )
 
-_SERIES = ("StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality")
-
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
@@ -46,6 +44,7 @@ class _Settled:
 
     reading: Reading
     outcome: Outcome
+    stays: bool = True
     shelved: Shelved | None = None
     quarantined: QuarantinedFile | None = None
 
@@ -100,6 +99,7 @@ class Batches:
             for tree in (basemount.data, basemount.quarantine, basemount.incoming)
         )
         self._tree_of = lru_cache(maxsize=1024)(self._find_tree)
+        self._is_ours = lru_cache(maxsize=1024)(self._find_is_ours)
 
     def settle(self, batch: Sequence[Reading]) -> Iterator[Outcome]:
         """Place the files of a batch, write that down, remove what is to go.
@@ -145,12 +145,12 @@ class Batches:
     def _settle(self, reading: Reading, candidate: Candidate | None) -> _Settled:
         if candidate is None:
             return self._refuse(reading)
-        stays = not self._takes or self._is_ours(reading.path)
+        stays = not self._takes or self._is_ours(candidate.directory)
         shelved = self._shelf.put(candidate, keep=stays)
         logger.debug("%s is held as %s/%s", reading.path, self._data, shelved.path)
         size = candidate.header.size if shelved.fate is not Fate.DUPLICATE else 0
-        outcome = Outcome(reading.path, shelved.fate, _series(candidate.values), size)
-        return _Settled(reading, outcome, shelved)
+        outcome = Outcome(reading.path, shelved.fate, candidate.values, size)
+        return _Settled(reading, outcome, stays, shelved)
 
     def _refuse(self, reading: Reading) -> _Settled:
         """What is not stored: damaged, something else than DICOM, or gone."""
@@ -174,9 +174,7 @@ class Batches:
         else:
             target = quarantine(self._quarantine, reading.path, error, keep=not moves)
         logger.warning("%s; it is kept as %s", error.message, target)
-        outcome = Outcome(
-            reading.path, Fate.QUARANTINED, _series(identifiers), error=error, quarantined=target
-        )
+        outcome = Outcome(reading.path, Fate.QUARANTINED, identifiers, error=error, quarantined=target)
         record = QuarantinedFile(
             name=target.name,
             reason=error.message,
@@ -184,7 +182,7 @@ class Batches:
             series_uid=identifiers.get("SeriesInstanceUID", ""),
             study_uid=identifiers.get("StudyInstanceUID", ""),
         )
-        return _Settled(reading, outcome, quarantined=record)
+        return _Settled(reading, outcome, not moves, quarantined=record)
 
     def _write_down(self, settled: Sequence[_Settled]) -> tuple[list[_Settled], list[Reading]]:
         """Commit; what is settled by it, and what is to be done again since another process was faster."""
@@ -218,12 +216,7 @@ class Batches:
 
     def _remove_source(self, one: _Settled) -> None:
         path = one.reading.path
-        if not self._takes:
-            return
-        if one.shelved:
-            if self._is_ours(path) or self._is_only_name(path, one.shelved):
-                return
-        elif not one.quarantined or self._tree_of(os.path.dirname(path)) != self._incoming_tree:
+        if one.stays or (one.shelved and self._is_only_name(path, one.shelved)):
             return
         try:
             with suppress(FileNotFoundError):
@@ -231,9 +224,9 @@ class Batches:
         except OSError as error:
             logger.warning("%s is safe in data/, but cannot be removed (%s)", path, error.strerror)
 
-    def _is_ours(self, path: Path) -> bool:
-        """Whether it is kept in data/ or quarantine/ already."""
-        return self._tree_of(os.path.dirname(path)) in (self._data_tree, self._quarantine_tree)
+    def _find_is_ours(self, directory: str) -> bool:
+        """Whether what lies there is kept in data/ or quarantine/ already."""
+        return self._tree_of(directory) in (self._data_tree, self._quarantine_tree)
 
     def _is_only_name(self, path: Path, shelved: Shelved) -> bool:
         """Whether removing this name would remove the instance, because a mount shows data/ in two places."""
@@ -249,10 +242,6 @@ class Batches:
         real = Path(os.path.realpath(directory))
         trees = (self._data_tree, self._quarantine_tree, self._incoming_tree)
         return next((tree for tree in trees if real.is_relative_to(tree)), None)
-
-
-def _series(values: Mapping[str, str]) -> dict[str, str]:
-    return {keyword: values.get(keyword, "") for keyword in _SERIES}
 
 
 def _unreadable(path: Path, error: OSError) -> FileUnreadable:

@@ -25,6 +25,7 @@ class Candidate:
 
     def __init__(self, path: Path, header: Header) -> None:
         self.path = path
+        self.directory, self.name = os.path.split(path)
         self.header = header
         self.values = {
             **header.values,

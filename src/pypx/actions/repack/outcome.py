@@ -17,7 +17,7 @@ class Source(enum.Enum):
     KEEP = "keep"
 
 
-class Fate(enum.Enum):
+class Fate(enum.StrEnum):
     """What became of a file."""
 
     STORED = "stored"
@@ -38,8 +38,8 @@ class Outcome:
         As it was named.
     fate : Fate
         ``CONFLICT`` is stored as well, beside other content of the same SOP Instance UID.
-    series : mapping of str to str
-        The attributes of its series, as far as they could be read.
+    values : mapping of str to str
+        Its attributes, as far as they could be read.
     size : int
         Bytes that were stored.
     error : PypxError or None
@@ -50,7 +50,7 @@ class Outcome:
 
     path: Path
     fate: Fate
-    series: Mapping[str, str]
+    values: Mapping[str, str]
     size: int = 0
     error: PypxError | None = None
     quarantined: Path | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -27,8 +28,11 @@ logger = logging.getLogger("pypx.repack")
 
 #: A batch is written down in one transaction: large enough that this costs little, small enough that not
 #: much is done twice after a kill.
-BATCH_FILES = 200
+BATCH_FILES = 1000
 BATCH_BYTES = 256 * 1024 * 1024
+
+#: Seconds after which it is written down in any case: a slow disk shows what is done.
+BATCH_SECONDS = 0.5
 
 #: Files after which a second process pays, where no number of processes is asked for: these take about as
 #: long to pack as it takes to start.
@@ -198,11 +202,13 @@ def batches(readings: Iterable[Reading]) -> Iterator[list[Reading]]:
     """The readings, so many together as are written down in one transaction."""
     batch: list[Reading] = []
     size = 0
+    deadline = time.monotonic() + BATCH_SECONDS
     for reading in readings:
         batch.append(reading)
         size += reading.header.size if reading.header else 0
-        if len(batch) == BATCH_FILES or size >= BATCH_BYTES:
+        if len(batch) == BATCH_FILES or size >= BATCH_BYTES or time.monotonic() >= deadline:
             yield batch
             batch, size = [], 0
+            deadline = time.monotonic() + BATCH_SECONDS
     if batch:
         yield batch

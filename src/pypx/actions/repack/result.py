@@ -82,6 +82,10 @@ _NAMES = {
     Fate.SKIPPED: "skipped",
     Fate.FAILED: "failed",
 }
+
+#: What is told of a series.
+_SERIES = ("StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription", "Modality")
+
 _OF_SERIES = (Fate.STORED, Fate.DUPLICATE, Fate.CONFLICT, Fate.QUARANTINED)
 
 
@@ -190,9 +194,11 @@ class Tally:
                 error = outcome.error or FileUnreadable(f"{outcome.path} cannot be read")
                 self.failed.append(FailedPath(outcome.path, error))
             if outcome.fate in _OF_SERIES:
-                uid = outcome.series.get("SeriesInstanceUID", "")
-                self.series.setdefault(uid, outcome.series)
-                self.by_series.setdefault(uid, Counter())[outcome.fate] += 1
+                uid = outcome.values.get("SeriesInstanceUID", "")
+                if uid not in self.series:
+                    self.series[uid] = {keyword: outcome.values.get(keyword, "") for keyword in _SERIES}
+                    self.by_series[uid] = Counter()
+                self.by_series[uid][outcome.fate] += 1
                 if reason:
                     self.reasons.setdefault(uid, reason)
 

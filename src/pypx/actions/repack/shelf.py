@@ -55,23 +55,19 @@ class Shelved:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where an instance belongs, as the templates have it.
+class _Directories:
+    """Where the instances of a series belong, as the templates have it.
 
     Parameters
     ----------
     top : str
         The directory in data/, for which a patient may get another one.
-    rest : str
-        What comes below it.
+    inner : str
+        Those below it.
     """
 
     top: str
-    rest: str
-
-    def below(self, folder: str | None) -> str:
-        """The path below data/, with another directory at the top where one is given."""
-        return f"{folder or self.top}/{self.rest}"
+    inner: str
 
 
 class Shelf:
@@ -93,25 +89,26 @@ class Shelf:
         self._templates = templates
         self._are_claimed = "PatientID" in templates.root.keywords
         self._folders: dict[tuple[str, str], str] = {}
-        self._places: dict[Candidate, _Place] = {}
+        self._directories: dict[Candidate, _Directories] = {}
         self._lying: dict[Candidate, str] = {}
         self._directory_keywords = sorted(templates.directory_keywords)
-        self._directories = lru_cache(maxsize=1024)(self._find_directories)
+        self._directories_of = lru_cache(maxsize=1024)(self._find_directories)
         self._directory_in_tree = lru_cache(maxsize=1024)(self._find_directory_in_tree)
         self._real_tree = Path(os.path.realpath(data.tree))
-        self._held: dict[str, list[HeldInstance]] = {}
+        self._held: dict[str, list[HeldInstance | PackedInstance]] = {}
 
     def prepare(self, candidates: Collection[Candidate]) -> None:
         """Ask the catalogue all that it will be asked about these candidates."""
-        self._held = self._catalogue.held({candidate.sop_uid for candidate in candidates})
-        self._places = {each: self._place_by_templates(each) for each in candidates}
-        lying = {each: self._place_in_tree(each.path) for each in candidates}
+        held = self._catalogue.held({candidate.sop_uid for candidate in candidates})
+        self._held = {sop_uid: list(instances) for sop_uid, instances in held.items()}
+        self._directories = {each: self._directories_by_templates(each) for each in candidates}
+        lying = {each: self._place_in_tree(each) for each in candidates}
         self._lying = {each: place for each, place in lying.items() if place}
         if self._are_claimed:
             if len(self._folders) > _MOST_REMEMBERED:
                 self._folders.clear()
             self._keep_folders(self._lying)
-            self._claim_folders((place.top, each.patient_id) for each, place in self._places.items())
+            self._claim_folders((found.top, each.patient_id) for each, found in self._directories.items())
 
     def put(self, candidate: Candidate, *, keep: bool) -> Shelved:
         """Give a candidate its place, or find that it has one.
@@ -126,7 +123,7 @@ class Shelf:
             When its file is not any more what it was when it was read.
         """
         held = self._held.setdefault(candidate.sop_uid, [])
-        missing: HeldInstance | None = None
+        missing: HeldInstance | PackedInstance | None = None
         for one in held:
             try:
                 if candidate.has_content_of(self._data.tree / one.path):
@@ -150,13 +147,13 @@ class Shelf:
                 self._data.tree / shelved.path,
             )
         if shelved.instance:
-            size = shelved.instance.size
-            held.append(HeldInstance(candidate.sop_uid, shelved.variant, shelved.path, size))
+            held.append(shelved.instance)
         return shelved
 
     def _place(self, candidate: Candidate, variant: str, *, keep: bool) -> Shelved:
-        place = self._places[candidate]
-        directory, name = os.path.split(place.below(self._folders.get((place.top, candidate.patient_id))))
+        found = self._directories[candidate]
+        top = self._folders.get((found.top, candidate.patient_id), found.top)
+        directory, name = f"{top}/{found.inner}", self._templates.image.component(candidate.values)
         fate = Fate.STORED
         attempt = 0
         while True:
@@ -193,25 +190,23 @@ class Shelf:
             )
             return Shelved(fate, path, instance, is_created)
 
-    def _place_by_templates(self, candidate: Candidate) -> _Place:
-        values = candidate.values
-        top, inner = self._directories(tuple(values.get(word, "") for word in self._directory_keywords))
-        return _Place(top, f"{inner}/{self._templates.image.component(values)}")
+    def _directories_by_templates(self, candidate: Candidate) -> _Directories:
+        return self._directories_of(
+            tuple([candidate.values.get(keyword, "") for keyword in self._directory_keywords])
+        )
 
-    def _find_directories(self, given: tuple[str, ...]) -> tuple[str, str]:
-        """The one at the top, and those in it."""
+    def _find_directories(self, given: tuple[str, ...]) -> _Directories:
         root, study, series = self._templates.directories(
             dict(zip(self._directory_keywords, given, strict=True))
         )
-        return root, f"{study}/{series}"
+        return _Directories(root, f"{study}/{series}")
 
-    def _place_in_tree(self, path: Path) -> str | None:
+    def _place_in_tree(self, candidate: Candidate) -> str | None:
         """Where in data/ a file lies; None where it comes from elsewhere, or has yet to get its name."""
-        directory, name = os.path.split(path)
-        real = self._directory_in_tree(directory)
-        if real is None or name.endswith("~") or os.path.islink(path):
+        real = self._directory_in_tree(candidate.directory)
+        if real is None or candidate.name.endswith("~") or candidate.path.is_symlink():
             return None
-        place = f"{real}/{name}" if real else name
+        place = f"{real}/{candidate.name}" if real else candidate.name
         try:
             place.encode()
         except UnicodeEncodeError:
@@ -229,7 +224,8 @@ class Shelf:
     def _keep_folders(self, lying: Mapping[Candidate, str]) -> None:
         """Files that are in data/ already: whose they are, the directories that they lie in are."""
         wanted = {
-            (self._places[each].top, each.patient_id): place.split("/", 1)[0] for each, place in lying.items()
+            (self._directories[each].top, each.patient_id): place.split("/", 1)[0]
+            for each, place in lying.items()
         }
         unclaimed = {claim: name for claim, name in wanted.items() if claim not in self._folders}
         if unclaimed:

@@ -16,6 +16,9 @@ from pypx.actions.receiving.bell import Bell
 from pypx.basemount.incoming import IncomingDirectory
 from pypx.errors import BasemountUnusable
 
+# Plain numbers: the arithmetic of enumerations takes longer than all else that is done with an event.
+_CLOSED = int(flags.CLOSE_WRITE)
+_OVERFLOW = int(flags.Q_OVERFLOW)
 _WATCHED = flags.CLOSE_WRITE | flags.ONLYDIR
 
 
@@ -63,9 +66,9 @@ class Arrivals:
             seconds = 0.0
         for event in self._inotify.read(timeout=round(seconds * 1000)):
             # The lock that makes the directory ours is a file in it, which others open to try it.
-            if event.mask & flags.CLOSE_WRITE and not event.name.startswith("."):
+            if event.mask & _CLOSED and not event.name.startswith("."):
                 names[event.name] = None
-            elif event.mask & flags.Q_OVERFLOW:
+            elif event.mask & _OVERFLOW:
                 self.missed = True
         return [self._incoming.path / name for name in names]
 

@@ -23,9 +23,10 @@ from pypx.errors import BasemountUnusable, InternalError, PypxError
 logger = logging.getLogger(__name__)
 
 #: Seconds for which the first file of a batch waits for others, unless as many are there as are written down
-#: in one transaction; and how often it is looked.
+#: in one transaction; and how often it is looked. Where many came together and no more come, they go on.
 GATHERING = 0.05
 _LOOKS = 10
+_MANY = 50
 
 #: Seconds between two looks for files of which nothing was heard.
 SWEEP_INTERVAL = 60.0
@@ -135,7 +136,10 @@ class Packer:
         until = time.monotonic() + GATHERING
         while heard and len(self._waiting) + len(heard) < BATCH_FILES and time.monotonic() < until:
             time.sleep(GATHERING / _LOOKS)
-            heard += self._arrivals.wait(0.0)
+            more = self._arrivals.wait(0.0)
+            if not more and len(heard) >= _MANY:
+                break
+            heard += more
         self._waiting.update(dict.fromkeys(heard))
 
     def _sweep(self) -> None:

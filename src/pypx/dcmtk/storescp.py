@@ -32,6 +32,7 @@ _PDU = "131072"
 
 _LOG_CONFIGURATION = """\
 log4cplus.rootLogger = INFO, file
+log4cplus.logger.dcmtk.apps.storescp.progress = WARN
 log4cplus.appender.file = log4cplus::FileAppender
 log4cplus.appender.file.File = {file}
 log4cplus.appender.file.ImmediateFlush = true
@@ -47,7 +48,7 @@ _MOST_PROBLEMS = 5
 _LAST_RECEIVED = 8 + 11 * 4
 _BYTES_RECEIVED = 8 + 24 * 4 + 3 * 8
 
-_STORE = re.compile(r"I: Received Store Request.*")
+_STORE = "I: Received Store Request"
 _END = re.compile(r"I: Association (?P<end>Release|Aborted)")
 
 
@@ -109,7 +110,7 @@ class Reader:
         self._problems: Counter[str] = Counter()
 
     def take(self, line: str) -> None:
-        if _STORE.fullmatch(line):
+        if line.startswith(_STORE):
             self._images += 1
         elif end := _END.fullmatch(line):
             self._released = end["end"] == "Release"

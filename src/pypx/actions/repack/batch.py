@@ -192,9 +192,9 @@ class Batches:
             [one.quarantined for one in settled if one.quarantined],
             [one.instance for one in settled if one.instance and one.is_restored],
         )
-        beaten = {instance.key for instance in additions} - new
-        if not beaten:
+        if len(new) == len(additions):
             return list(settled), []
+        beaten = {instance.key for instance in additions} - new
         winners = {
             (held.sop_uid, held.variant): held.path
             for rivals in self._catalogue.held({sop_uid for sop_uid, _ in beaten}).values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -157,7 +157,7 @@ class Shelf:
         fate = Fate.STORED
         attempt = 0
         while True:
-            numbered = _numbered(name, f"{candidate.sop_uid} {variant}", attempt, is_plain=not variant)
+            numbered = _numbered(name, (candidate.sop_uid, variant), attempt, is_plain=not variant)
             path = f"{directory}/{numbered}"
             is_created = True
             try:
@@ -239,7 +239,7 @@ class Shelf:
         unclaimed = list(dict.fromkeys(claim for claim in wanted if claim not in self._folders))
         attempt = 0
         while unclaimed:
-            names = {claim: _numbered(claim[0], claim[1], attempt, is_plain=True) for claim in unclaimed}
+            names = {claim: _numbered(claim[0], claim[1:], attempt, is_plain=True) for claim in unclaimed}
             granted = self._catalogue.claim_folders([(names[claim], claim[1]) for claim in unclaimed])
             for claim, name in names.items():
                 if (name, claim[1]) in granted:
@@ -248,10 +248,10 @@ class Shelf:
             attempt += 1
 
 
-def _numbered(name: str, identity: str, attempt: int, *, is_plain: bool) -> str:
+def _numbered(name: str, identity: Sequence[str], attempt: int, *, is_plain: bool) -> str:
     """The name to try: plain, then with a digest of what it is, then with that of what it is and a number."""
     if is_plain and attempt == 0:
         return name
     repeated = attempt - is_plain
-    text = f"{identity} {repeated}" if repeated else identity
+    text = " ".join((*identity, str(repeated)) if repeated else identity)
     return distinct_component(name, text, _DIGITS)

@@ -128,6 +128,14 @@ class Batches:
         """Place as much as can be; why that is not all."""
         candidates = [Candidate(one.path, one.header) if one.header else None for one in batch]
         self._shelf.prepare([candidate for candidate in candidates if candidate])
+        try:
+            return self._settle_all(batch, candidates)
+        finally:
+            self._shelf.forget()
+
+    def _settle_all(
+        self, batch: Sequence[Reading], candidates: Sequence[Candidate | None]
+    ) -> tuple[list[_Settled], PypxError | None]:
         settled: list[_Settled] = []
         for reading, candidate in zip(batch, candidates, strict=True):
             path = reading.path

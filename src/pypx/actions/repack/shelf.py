@@ -110,6 +110,11 @@ class Shelf:
             self._keep_folders(self._lying)
             self._claim_folders((found.top, each.patient_id) for each, found in self._directories.items())
 
+    def forget(self) -> None:
+        """Let go of what was prepared: this lives on until Python looks for cycles, and would keep it."""
+        for prepared in (self._held, self._directories, self._lying):
+            prepared.clear()
+
     def put(self, candidate: Candidate, *, keep: bool) -> Shelved:
         """Give a candidate its place, or find that it has one.
 

@@ -212,7 +212,8 @@ def test_ctrl_c_at_a_terminal_ends_all_of_it_with_one_sentence(at_work, basemoun
 
 def test_memory_does_not_grow_with_the_number_of_names(basemount, files, tmp_path):
     peaks = []
-    for times in (1, 10):
+    # The first is more already than is read ahead of what is placed.
+    for times in (10, 30):
         (tmp_path / "list").write_bytes(_lines(files) * 100 * times)
         script = (
             "import resource, subprocess, sys\n"

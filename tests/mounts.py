@@ -52,6 +52,13 @@ def inside(mount: str) -> list[str]:
     return [*unshare, "sh", "-c", f'{mount} && exec "$@"', "sh"]
 
 
+def resize(pid: int, directory: Path, size: str) -> None:
+    """Give a small filesystem that a process sees another size."""
+    as_a_user = ("--user", "--preserve-credentials") if _unshare() == _AS_A_USER else ()
+    mount = ("mount", "-o", f"remount,size={size}", str(directory))
+    subprocess.run(["nsenter", "--target", str(pid), "--mount", *as_a_user, *mount], check=True)
+
+
 def run(mount: str, *command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command that sees what the shell command mounts."""
     return subprocess.run(

@@ -311,6 +311,24 @@ def test_a_disk_that_is_full_to_the_last_byte(basemount: Path, tmp_path: Path) -
         assert_holds(seen, sent)
 
 
+def test_what_is_placed_before_data_is_full_is_counted(basemount: Path, tmp_path: Path) -> None:
+    """The disk of data/ fills up in the middle of a batch, and images wait on another one."""
+    sent = _ct_images(tmp_path / "sent", instances=80, size=64)
+    disk = tmp_path / "disk"
+    inside = mounts.inside(mounts.small(disk, "400k"))
+    options = ("--datadir", disk / "data", "--minFree", 0, "--quiet", 0.5)
+    with PxListen(basemount, *options, inside=inside) as listen:
+        assert send(listen.port, sent)[0] == sent
+        listen.wait_for("No space left|is full")
+        seen = Path(f"/proc/{listen.running.process.pid}/root{disk}/data")
+        placed = len(files_below(seen))
+        assert 0 < placed < len(sent)
+        assert listen.status()["received"] == placed
+        mounts.resize(listen.running.process.pid, disk, "8m")
+        listen.wait_until_packed(len(sent))
+        assert listen.status()["received"] == len(files_below(seen)) == len(sent)
+
+
 def _fill(ballast: Path) -> None:
     with ballast.open("wb", buffering=0) as file:
         try:

@@ -281,6 +281,17 @@ def test_what_is_not_dicom_is_left_out(basemount, files):
     assert packed.quarantine(basemount) == {}
 
 
+def test_a_file_that_is_named_and_not_dicom_is_no_success(basemount, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("notes")
+    for named in (("--xcrdirfile", notes), ("-p", tmp_path, "-f", notes.name)):
+        ran = repack(basemount, *named, "--cleanup", status=1)
+        assert counts(ran) == {"failed": 1}
+        assert ran.error == "not-dicom"
+        assert f"{notes} is not a DICOM file" in ran.stderr
+    assert notes.exists()
+
+
 def test_every_form_of_file_is_packed(basemount, tmp_path):
     source = tmp_path / "source"
     source.mkdir()

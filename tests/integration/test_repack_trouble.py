@@ -145,9 +145,14 @@ cp -aL {tmp_path / basemount} {tmp_path}/done
 """
     mounts.run(mounts.small(disk, size), "sh", "-c", script)
     assert (tmp_path / "first.status").read_text() == "1\n"
-    assert json.loads((tmp_path / "first.json").read_text())["error"]["code"] == "disk-full"
+    first = json.loads((tmp_path / "first.json").read_text())
+    assert first["error"]["code"] == "disk-full"
     held = {file.read_bytes() for file in files_below(tmp_path / "first-data")}
     assert 0 < len(held) < 400
+    # What was done is told of: what the catalogue has, where it could still be written.
+    stored = first["summary"]["stored"]
+    assert stored == sum(one["stored"] for one in first["data"])
+    assert stored == (0 if basemount.startswith("disk") else len(held))
     assert held < whole
     assert files_below(tmp_path / "first-data", on_their_way=True) == []
     # What is not safe is where it was.
@@ -174,10 +179,11 @@ def test_a_locked_catalogue_is_told_of_and_the_same_call_goes_on_later(basemount
         pack(files[:2], mount, catalogue, source=Source.TAKE)
     writer = sqlite3.connect(basemount / "log" / "smdb.sqlite", isolation_level=None)
     writer.execute("begin immediate")
-    with Catalogue.open(mount, wait=0.2) as waiting, pytest.raises(CatalogueLocked) as caught:
-        pack(files[2:], mount, waiting, source=Source.TAKE)
-    assert "held by another process for 0.2 s" in caught.value.message
-    assert "run the same command again" in caught.value.hint
+    with Catalogue.open(mount, wait=0.2) as waiting:
+        stopped = pack(files[2:], mount, waiting, source=Source.TAKE).stopped
+    assert isinstance(stopped, CatalogueLocked)
+    assert "held by another process for 0.2 s" in stopped.message
+    assert "run the same command again" in stopped.hint
     # Nothing goes before the catalogue knows it.
     assert all(file.exists() for file in files[2:])
     writer.close()

@@ -133,6 +133,7 @@ def move(request: MoveRequest, basemount: Basemount, progress: Progress = ignore
     packed: list[RepackResult] = []
     with Catalogue.open(basemount) as catalogue, Processes() as processes:
         if resumed := resume(basemount, catalogue, request.templates):
+            resumed.raise_if_stopped()
             packed.append(resumed)
         caller = Caller(request.node, request.binaries, processes, request.timeout)
         place = Place(basemount, catalogue, request.templates, packed.append)

@@ -218,9 +218,9 @@ class Get(Way):
         place = self._place
         with incoming:
             files = incoming.files()
-            place.on_packed(
-                pack(files, place.basemount, place.catalogue, place.templates, source=Source.TAKE)
-            )
+            packed = pack(files, place.basemount, place.catalogue, place.templates, source=Source.TAKE)
+            place.on_packed(packed)
+            packed.raise_if_stopped()
 
     def settle(self, is_complete: Callable[[], bool]) -> None:
         """Nothing is on its way: the answer comes after the last image, over the same association."""

@@ -70,9 +70,9 @@ px-repack --xcrdir /media/cdrom --recursive --json | jq .summary
 def command(verbosity: int | None, json: bool, **options: Any) -> int:
     """Put DICOM files into the tree of images, under names a person can read, and tell the catalogue.
 
-    What is not DICOM is left out. What is there already is not stored twice. Damaged files are kept in
-    BASEMOUNT/quarantine, each with the reason beside it. The files themselves stay where and as they are,
-    unless --cleanup is given.
+    What is not DICOM is left out, unless it is the one file that is named. What is there already is not
+    stored twice. Damaged files are kept in BASEMOUNT/quarantine, each with the reason beside it. The files
+    themselves stay where and as they are, unless --cleanup is given.
     """
     terminal.show_log("px-repack", verbosity)
     return edge.finish("px-repack", run(options, SHELL), _show, json=json)
@@ -104,6 +104,7 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> RepackResult:
                     source=Source.TAKE if cleanup else Source.KEEP,
                     # With --cleanup, an earlier run over the same list has removed what is safe.
                     missing=Fate.FAILED if sources.is_list and not cleanup else Fate.SKIPPED,
+                    foreign=Fate.FAILED if sources.is_one else Fate.SKIPPED,
                     jobs=options["jobs"],
                     progress=progress,
                     total=total,

@@ -178,12 +178,17 @@ class Packer:
 
     def _pack_together(self, batch: list[Path]) -> None:
         # A file that a peer's abort removed again is left out, and is nothing to tell of.
-        self._on_packed(pack(batch, self._basemount, self._catalogue, self._templates, source=Source.TAKE))
+        self._tell(pack(batch, self._basemount, self._catalogue, self._templates, source=Source.TAKE))
 
     def _resume(self) -> None:
         taken_up = resume(self._basemount, self._catalogue, self._templates)
         if taken_up:
-            self._on_packed(taken_up)
+            self._tell(taken_up)
+
+    def _tell(self, packed: RepackResult) -> None:
+        """Tell of what is done, also where it was not all; that is a problem as any other."""
+        self._on_packed(packed)
+        packed.raise_if_stopped()
 
     def _start_anew(self) -> None:
         """Make the directory again that somebody removed: those who write go on where they were told to."""

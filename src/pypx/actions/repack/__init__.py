@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pypx.actions.progress import Progress, Step, ignore_progress
 from pypx.actions.repack.batch import Batches
-from pypx.actions.repack.outcome import Fate, Source
+from pypx.actions.repack.outcome import Fate, Handling, Source
 from pypx.actions.repack.reading import batches, read
 from pypx.actions.repack.result import FailedPath, QuarantinedPath, RepackResult, SeriesVerdict, Tally
 from pypx.basemount.layout import Basemount
@@ -17,6 +17,7 @@ from pypx.basemount.placing import Placer
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
 from pypx.basemount.trouble import unusable
+from pypx.errors import PypxError
 
 __all__ = [
     "FailedPath",
@@ -38,6 +39,7 @@ def pack(
     *,
     source: Source,
     missing: Fate = Fate.SKIPPED,
+    foreign: Fate = Fate.SKIPPED,
     jobs: int | None = 1,
     progress: Progress = ignore_progress,
     total: int | None = None,
@@ -49,7 +51,7 @@ def pack(
     Parameters
     ----------
     files : iterable of pathlib.Path
-        Read as they are needed. What is not DICOM is left out and counted.
+        Read as they are needed.
     basemount : Basemount
         Where to; its directories are there (:meth:`Basemount.prepare`).
     catalogue : Catalogue
@@ -62,6 +64,9 @@ def pack(
     missing : Fate
         What a file counts as that is not there: ``SKIPPED`` where another process may have taken it,
         ``FAILED`` where somebody named it.
+    foreign : Fate
+        What a file counts as that is something else than DICOM: ``SKIPPED`` where many files were gone
+        through, ``FAILED`` where somebody named this one.
     jobs : int or None
         Processes in all. This one places and writes down; others only read, and the files are placed in their
         order all the same. None for as many as pay, once there are many files.
@@ -73,14 +78,17 @@ def pack(
     Returns
     -------
     RepackResult
-        Counts, and a verdict for each series.
+        Counts, and a verdict for each series. ``stopped`` is a BasemountUnusable, DiskFull, CatalogueLocked
+        or CatalogueDamaged when nothing more could be done. What is done is kept, and the same call goes on
+        from there.
 
     Raises
     ------
-    BasemountUnusable, CatalogueLocked, CatalogueDamaged
-        When nothing more can be done. What is done is kept, and the same call goes on from there.
+    BasemountUnusable
+        When nothing could be begun.
     """
-    run = _Run(basemount, catalogue, templates or TreeTemplates(), source, missing, jobs, progress, total)
+    handling = Handling(source, missing, foreign)
+    run = _Run(basemount, catalogue, templates or TreeTemplates(), handling, jobs, progress, total)
     run.pack(files)
     return run.result()
 
@@ -101,15 +109,16 @@ def resume(
 
     Raises
     ------
-    BasemountUnusable, CatalogueLocked, CatalogueDamaged
-        As :func:`pack`.
+    BasemountUnusable
+        When nothing could be begun.
     """
-    run = _Run(
-        basemount, catalogue, templates or TreeTemplates(), Source.TAKE, Fate.SKIPPED, 1, progress, None
-    )
+    handling = Handling(Source.TAKE)
+    run = _Run(basemount, catalogue, templates or TreeTemplates(), handling, 1, progress, None)
     for directory in basemount.abandoned_incoming():
         run.pack(directory.files())
-    return run.result() if run.tally.files else None
+        if run.stopped:
+            break
+    return run.result() if run.tally.files or run.stopped else None
 
 
 class _Run:
@@ -120,18 +129,17 @@ class _Run:
         basemount: Basemount,
         catalogue: Catalogue,
         templates: TreeTemplates,
-        source: Source,
-        missing: Fate,
+        handling: Handling,
         jobs: int | None,
         progress: Progress,
         total: int | None,
     ) -> None:
         self.tally = Tally()
+        self.stopped: PypxError | None = None
         self._basemount = basemount
         self._catalogue = catalogue
         self._templates = templates
-        self._source = source
-        self._missing = missing
+        self._handling = handling
         self._jobs = jobs
         self._progress = progress
         self._total = total
@@ -143,20 +151,23 @@ class _Run:
                 self._basemount,
                 self._catalogue,
                 self._templates,
-                self._source,
-                self._missing,
+                self._handling,
                 data,
                 quarantine,
             )
             self._tell()
-            # Before the placers go, so do the processes that read.
-            with closing(read(files, self._templates, self._jobs)) as readings:
-                for batch in batches(readings):
-                    self.tally.add(settling.settle(batch))
-                    self._tell()
+            try:
+                # Before the placers go, so do the processes that read.
+                with closing(read(files, self._templates, self._jobs)) as readings:
+                    for batch in batches(readings):
+                        self.tally.add(settling.settle(batch))
+                        self._tell()
+            except PypxError as error:
+                # What was done until then is to be told of all the same.
+                self.stopped = error
 
     def result(self) -> RepackResult:
-        return self.tally.result(time.monotonic() - self._begun)
+        return self.tally.result(time.monotonic() - self._begun, self.stopped)
 
     def _tell(self) -> None:
         self._progress(Step("Packing", self.tally.files, self._total, self.tally.bytes))

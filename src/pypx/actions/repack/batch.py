@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pypx.actions.repack.candidate import Candidate
-from pypx.actions.repack.outcome import Fate, Outcome, Source
+from pypx.actions.repack.outcome import Fate, Handling, Outcome, Source
 from pypx.actions.repack.reading import Reading
 from pypx.actions.repack.shelf import Shelf, Shelved
 from pypx.basemount.layout import Basemount
@@ -68,10 +68,8 @@ class Batches:
         Of it.
     templates : TreeTemplates
         The names in data/.
-    source : Source
-        Whether the files go once their instances are safe.
-    missing : Fate
-        Of a file that is not there.
+    handling : Handling
+        Of the files.
     data, quarantine : Placer
         Of these two trees.
     """
@@ -81,16 +79,15 @@ class Batches:
         basemount: Basemount,
         catalogue: Catalogue,
         templates: TreeTemplates,
-        source: Source,
-        missing: Fate,
+        handling: Handling,
         data: Placer,
         quarantine: Placer,
     ) -> None:
         # As it was named: that is what a log leaves out.
         self._data = basemount.data
         self._catalogue = catalogue
-        self._takes = source is Source.TAKE
-        self._missing = missing
+        self._takes = handling.source is Source.TAKE
+        self._handling = handling
         self._placers = (data, quarantine)
         self._quarantine = quarantine
         self._shelf = Shelf(data, catalogue, templates)
@@ -166,9 +163,9 @@ class Batches:
         is_incoming = self._tree_of(os.path.dirname(path)) == self._incoming_tree
         if isinstance(error, NotDicom) and not (self._takes and is_incoming and _is_regular(path)):
             logger.info("%s; left out", error.message)
-            return _Settled(reading, Outcome(path, Fate.SKIPPED, {}, error=error))
+            return _Settled(reading, Outcome(path, self._handling.foreign, {}, error=error))
         if error is None or isinstance(error, FileUnreadable):
-            fate = Fate.FAILED if os.path.lexists(path) else self._missing
+            fate = Fate.FAILED if os.path.lexists(path) else self._handling.missing
             logger.log(
                 logging.WARNING if fate is Fate.FAILED else logging.INFO, "%s", error and error.message
             )

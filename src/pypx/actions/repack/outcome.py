@@ -29,6 +29,24 @@ class Fate(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Handling:
+    """How files are to be treated.
+
+    Parameters
+    ----------
+    source : Source
+        What is to become of them once their instances are safe.
+    missing, foreign : Fate
+        What one counts as that is not there, and one that is something else than DICOM: ``SKIPPED`` or
+        ``FAILED``.
+    """
+
+    source: Source
+    missing: Fate = Fate.SKIPPED
+    foreign: Fate = Fate.SKIPPED
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one file.
 

@@ -113,6 +113,8 @@ class RepackResult:
         Size of what is new in data/.
     seconds : float
         How long it took.
+    stopped : PypxError or None
+        Why it ended before all files were done: a disk is full, say. The same call goes on from there.
     """
 
     stored: int = 0
@@ -124,20 +126,28 @@ class RepackResult:
     series: tuple[SeriesVerdict, ...] = ()
     bytes: int = 0
     seconds: float = 0.0
+    stopped: PypxError | None = None
 
     @property
     def ok(self) -> bool:
         """Whether every instance is in data/."""
-        return not self.quarantined and not self.failed
+        return not self.error
 
     @property
     def error(self) -> PypxError | None:
-        """The first thing that is wrong."""
+        """The first thing that is wrong; above all, why it did not come to its end."""
+        if self.stopped:
+            return self.stopped
         if self.failed:
             return self.failed[0].error
         if self.quarantined:
             return FileDamaged(self.quarantined[0].reason)
         return None
+
+    def raise_if_stopped(self) -> None:
+        """Raise what ended it before all files were done, if it did not come to its end."""
+        if self.stopped:
+            raise self.stopped
 
     def to_json(self) -> dict[str, Any]:
         """The JSON of px-repack."""
@@ -202,7 +212,7 @@ class Tally:
                 if reason:
                     self.reasons.setdefault(uid, reason)
 
-    def result(self, seconds: float) -> RepackResult:
+    def result(self, seconds: float, stopped: PypxError | None = None) -> RepackResult:
         return RepackResult(
             stored=self.counts[Fate.STORED],
             duplicates=self.counts[Fate.DUPLICATE],
@@ -216,4 +226,5 @@ class Tally:
             ),
             bytes=self.bytes,
             seconds=seconds,
+            stopped=stopped,
         )

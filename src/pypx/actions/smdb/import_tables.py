@@ -195,16 +195,16 @@ class _Import:
 
     def _pack(self) -> None:
         if self._images:
-            self._packed.append(
-                pack(
-                    self._images,
-                    self._basemount,
-                    self._catalogue,
-                    source=Source.KEEP,
-                    jobs=None,
-                    progress=self._progress,
-                )
+            packed = pack(
+                self._images,
+                self._basemount,
+                self._catalogue,
+                source=Source.KEEP,
+                jobs=None,
+                progress=self._progress,
             )
+            packed.raise_if_stopped()
+            self._packed.append(packed)
             self._images = []
 
     def _describe(self, uid: str, meta: Mapping[str, Any]) -> dict[str, str]:

@@ -93,7 +93,8 @@ class _Mending:
     def take_up_incoming(self, found: Survey) -> dict[Path, _Done]:
         if not found.incoming:
             return {}
-        resume(self._basemount, self._catalogue, progress=self._progress)
+        if resumed := resume(self._basemount, self._catalogue, progress=self._progress):
+            resumed.raise_if_stopped()
         return {
             path: _Done("is still there; no process of pypx put it there", is_mended=False)
             if path.exists()
@@ -203,7 +204,7 @@ class _Mending:
             return False
 
     def _pack(self, files: Iterable[Path]) -> RepackResult:
-        return pack(
+        packed = pack(
             files,
             self._basemount,
             self._catalogue,
@@ -211,3 +212,5 @@ class _Mending:
             jobs=None,
             progress=self._progress,
         )
+        packed.raise_if_stopped()
+        return packed

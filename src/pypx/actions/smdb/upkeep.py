@@ -28,12 +28,17 @@ def update_files(
 ) -> RepackResult:
     """Catalogue files that lie in data/ already, where they lie.
 
+    Returns
+    -------
+    RepackResult
+        With why it stopped, when nothing more could be done; what is done is kept.
+
     Raises
     ------
     UsageError
         When one is somewhere else.
-    BasemountUnusable, DiskFull, CatalogueLocked, CatalogueDamaged
-        When nothing more can be done; what is done is kept.
+    BasemountUnusable
+        When nothing could be begun.
     """
     named = list(files)
     data = Path(os.path.realpath(basemount.data))

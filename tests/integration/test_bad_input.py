@@ -78,6 +78,10 @@ def test_host_that_does_not_resolve(talk: Talk) -> None:
     assert_failed(talk("no-such-host.invalid:ARCHIVE:104"), "host-unknown", "no-such-host.invalid")
 
 
+def test_an_ipv6_address(talk: Talk) -> None:
+    assert_failed(talk("[::1]:ARCHIVE:104"), "host-unknown", "IPv6", "IPv4 address")
+
+
 def test_port_of_something_else_that_hangs_up(talk: Talk, orthanc: Pacs) -> None:
     ran = talk(f"{HOST}:ORTHANC:{orthanc.http_port}")
     assert ran.status == 1

@@ -150,6 +150,18 @@ def test_more_attributes_can_be_asked_for(orthanc: Orthanc) -> None:
     assert _value(found["data"][0]["series"][0], "BodyPartExamined") == ""
 
 
+def test_study_only_tells_which_attributes_it_leaves_out(pacs: Pacs) -> None:
+    ran = run_tool(
+        *("px-find", *pacs.node.options, "--PatientID", "PLAIN-1", "--StudyOnly"),
+        *("--QueryReturnTags", "PatientComments,BodyPartExamined,StationName"),
+    )
+    assert ran.status == 0
+    assert ran.json["notes"] == [
+        "With --StudyOnly nothing is told of series; left out: BodyPartExamined, StationName."
+    ]
+    assert "PatientComments" in ran.json["data"][0]
+
+
 def test_no_match_is_a_success_without_data(pacs: Pacs) -> None:
     found = _find(pacs, "--PatientID", "NOBODY-*")
     assert found["data"] == []

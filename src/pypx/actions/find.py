@@ -82,12 +82,15 @@ class FindRequest:
     def series_query(self, study_uid: str) -> Query:
         """The query for the series of one study."""
         matching = self.series_matching()
-        extra = (name for name in self.returning if not belongs_to_study(attribute(name)))
         return Query(
             Level.SERIES,
             {"StudyInstanceUID": study_uid, **matching},
-            _distinct(SERIES_KEYWORDS, extra, matching),
+            _distinct(SERIES_KEYWORDS, self.series_returning(), matching),
         )
+
+    def series_returning(self) -> tuple[str, ...]:
+        """What is asked of the series beside the usual."""
+        return tuple(name for name in self.returning if not belongs_to_study(attribute(name)))
 
 
 def _distinct(*names: Iterable[str]) -> tuple[str, ...]:
@@ -247,6 +250,8 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
     if studies.keys_ignored or (series and series.keys_ignored):
         notes.append("The PACS says that it does not support all keys of the query.")
     if request.study_only:
+        if of_series := _distinct(request.series_returning()):
+            notes.append(f"With --StudyOnly nothing is told of series; left out: {', '.join(of_series)}.")
         whole = [FoundStudy(study.values) for study in whole]
     a_study = studies.values[""][0]["StudyInstanceUID"] if series else ""
     return Found(

@@ -105,6 +105,11 @@ def failure(node: Node, ended: Ended) -> PypxError | None:
         return found
     if "unknown host" in text:
         return HostUnknown(f"The host name {node.host!r} does not resolve")
+    if ":" in node.host and "Illegal service parameter" in text:
+        return HostUnknown(
+            f"The installed DCMTK does not reach IPv6 addresses, such as {node.host}",
+            "Name the PACS by its IPv4 address, or by a host name that has one.",
+        )
     if network := _NETWORK_ERROR.search(text):
         return _no_connection(node, text, network["reason"].strip())
     if "No Acceptable Presentation Contexts" in text or "No presentation context" in text:

@@ -17,6 +17,11 @@ def small(directory: Path, size: str) -> str:
     return f"mount -t tmpfs -o size={size} none {directory}"
 
 
+def resized(directory: Path, size: str) -> str:
+    """The shell command that gives a small filesystem another size."""
+    return f"mount -o remount,size={size} {directory}"
+
+
 def read_only(directory: Path) -> str:
     """The shell command that lets nobody write below a directory."""
     return f"mount --bind {directory} {directory} && mount -o remount,bind,ro {directory}"
@@ -52,11 +57,10 @@ def inside(mount: str) -> list[str]:
     return [*unshare, "sh", "-c", f'{mount} && exec "$@"', "sh"]
 
 
-def resize(pid: int, directory: Path, size: str) -> None:
-    """Give a small filesystem that a process sees another size."""
+def change(pid: int, mount: str) -> None:
+    """Have a process that runs see what the shell command mounts."""
     as_a_user = ("--user", "--preserve-credentials") if _unshare() == _AS_A_USER else ()
-    mount = ("mount", "-o", f"remount,size={size}", str(directory))
-    subprocess.run(["nsenter", "--target", str(pid), "--mount", *as_a_user, *mount], check=True)
+    subprocess.run(["nsenter", "--target", str(pid), "--mount", *as_a_user, "sh", "-c", mount], check=True)
 
 
 def run(mount: str, *command: str | Path) -> subprocess.CompletedProcess[str]:

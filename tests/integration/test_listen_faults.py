@@ -24,8 +24,9 @@ from datasets import large_study, plain_study
 from demo.server import HOST
 from demo.studies import Study
 from listener import PxListen, send, start_sending, status, until
-from packed import assert_catalogue_is_exact
+from packed import assert_catalogue_is_exact, instances, quarantine, repack
 from servers.peers import Wire
+from tools import run_tool
 from trees import (
     assert_holds,
     assert_holds_part_of,
@@ -101,8 +102,10 @@ def test_a_look_at_the_port_is_nothing_to_tell(basemount: Path) -> None:
         assert (told["refused"], told["associations"], told["lastError"]) == (0, 0, "")
 
 
-@pytest.mark.parametrize("said", [b"", b"\x01\0\0\0"])
-def test_peers_that_say_nothing_hold_nobody_up(basemount: Path, files: list[Path], said: bytes) -> None:
+@pytest.mark.parametrize("length", [0, 4, 100])
+def test_peers_that_say_nothing_hold_nobody_up(basemount: Path, files: list[Path], length: int) -> None:
+    """Nothing, or not all of a request for an association."""
+    said = _association_request(files[0])[:length]
     with PxListen(basemount) as listen, ExitStack() as silent:
         for _ in range(400):
             peer = silent.enter_context(socket.create_connection((HOST, listen.port)))
@@ -111,6 +114,20 @@ def test_peers_that_say_nothing_hold_nobody_up(basemount: Path, files: list[Path
         proc = Path(f"/proc/{listen.running.process.pid}")
         assert len(list((proc / "fd").iterdir())) < 300
         assert len(list((proc / "task").iterdir())) < 10
+
+
+def test_peers_that_are_refused_hold_nobody_up(basemount: Path, files: list[Path]) -> None:
+    """They do not close their connections."""
+    request = _association_request(files[0])
+    with PxListen(basemount, "--allow", "FRIEND") as listen, ExitStack() as refused:
+        for _ in range(200):
+            peer = refused.enter_context(socket.create_connection((HOST, listen.port)))
+            peer.sendall(request)
+            assert peer.recv(1) == b"\x03"
+            if len(refused._exit_callbacks) == 64:
+                assert send(listen.port, files, "FRIEND")[0] == files
+        assert send(listen.port, files, "FRIEND")[0] == files
+        assert len(list(Path(f"/proc/{listen.running.process.pid}/task").iterdir())) < 100
 
 
 def test_a_request_in_pieces(basemount: Path, files: list[Path]) -> None:
@@ -205,6 +222,96 @@ def test_data_that_is_removed_is_made_again(basemount: Path, files: list[Path]) 
         shutil.rmtree(basemount / "quarantine")
         assert send(listen.port, files)[0] == files
         listen.wait_until_packed(len(files))
+    assert_holds(basemount, files)
+
+
+@pytest.mark.parametrize("what", ["a file", "a link that leads nowhere"])
+def test_what_is_in_the_way_of_one_patient_holds_up_no_other(
+    basemount: Path, tmp_path: Path, what: str
+) -> None:
+    """It is where the directory of a patient was, as when a disk is not mounted."""
+    first, second, other = (
+        Study(patient, study).series(1, 2).write(tmp_path / study)
+        for patient, study in (("ONE", "first"), ("ONE", "second"), ("TWO", "other"))
+    )
+    repack(basemount, "-p", first[0].parent)
+    (place,) = (basemount / "data").iterdir()
+    aside = place.rename(tmp_path / "aside")
+    if what == "a file":
+        place.write_text("")
+    else:
+        place.symlink_to(tmp_path / "nowhere")
+    with PxListen(basemount) as listen:
+        assert send(listen.port, [*second, *other])[0] == [*second, *other]
+        assert "Not a directory" in listen.wait_for("cannot be used")
+        listen.wait_until_packed(2)
+        until(lambda: listen.status()["waiting"] == 2)
+        # The end says that not all is done.
+        assert listen.stop() == 1
+        listen.running.process.returncode = 1
+    place.unlink()
+    aside.rename(place)
+    with PxListen(basemount) as listen:
+        until(lambda: len(instances_in(basemount)) == 6)
+        assert listen.status()["waiting"] == 0
+    assert_holds(basemount, [*first, *second, *other])
+    assert_nothing_pending(basemount)
+
+
+def test_a_link_that_leads_nowhere_has_the_name_of_an_image(basemount: Path, tmp_path: Path) -> None:
+    (image,) = _ct_images(tmp_path / "sent", instances=1)
+    repack(basemount, "--xcrdirfile", image)
+    (place,) = files_below(basemount / "data")
+    place.unlink()
+    place.symlink_to(tmp_path / "nowhere")
+    with PxListen(basemount) as listen:
+        assert send(listen.port, [image])[0] == [image]
+        listen.wait_until_packed(1)
+    place.unlink()
+    assert_holds(basemount, [image])
+
+
+def test_a_damaged_image_that_cannot_be_quarantined_holds_up_no_other(
+    basemount: Path, tmp_path: Path
+) -> None:
+    sent = _ct_images(tmp_path / "sent")
+    damaged = dcmread(sent[0])
+    damaged.PixelData = damaged.PixelData[:100]
+    damaged.save_as(tmp_path / "damaged")
+    with PxListen(basemount, inside=mounts.inside("true")) as listen:
+        mounts.change(listen.running.process.pid, mounts.read_only(basemount / "quarantine"))
+        assert send(listen.port, [tmp_path / "damaged", *sent[1:]])[0] == [tmp_path / "damaged", *sent[1:]]
+        assert "Read-only" in listen.wait_for("quarantine cannot be used")
+        listen.wait_until_packed(9)
+        assert listen.status()["waiting"] == 1
+        assert listen.stop() == 1
+        listen.running.process.returncode = 1
+    assert_holds(basemount, sent[1:])
+    with PxListen(basemount):
+        until(lambda: quarantine(basemount))
+
+
+@pytest.mark.parametrize("what", ["the catalogue", "log", "log, moved"])
+def test_the_catalogue_goes_under_our_feet(basemount: Path, files: list[Path], what: str) -> None:
+    with PxListen(basemount) as listen:
+        assert send(listen.port, files[:5])[0] == files[:5]
+        listen.wait_until_packed(5)
+        if what == "the catalogue":
+            for file in (basemount / "log").glob("smdb.sqlite*"):
+                file.unlink()
+        elif what == "log":
+            shutil.rmtree(basemount / "log")
+        else:
+            (basemount / "log").rename(basemount / "log.before")
+        assert send(listen.port, files[5:])[0] == files[5:]
+        assert "px-smdb --action check --repair" in listen.wait_for("removed or replaced")
+        until(lambda: len(instances_in(basemount)) == len(files))
+        until(lambda: status(basemount).status == 0)
+        listen.wait_until_packed(len(files))
+    # What came afterwards is known.
+    assert len(instances(basemount)) == len(files) - 5
+    run_tool("px-smdb", "--db", basemount / "log", "--action", "check", "--repair")
+    assert_catalogue_is_exact(basemount)
     assert_holds(basemount, files)
 
 
@@ -323,8 +430,8 @@ def test_what_is_placed_before_data_is_full_is_counted(basemount: Path, tmp_path
         seen = Path(f"/proc/{listen.running.process.pid}/root{disk}/data")
         placed = len(files_below(seen))
         assert 0 < placed < len(sent)
-        assert listen.status()["received"] == placed
-        mounts.resize(listen.running.process.pid, disk, "8m")
+        until(lambda: listen.status()["received"] == placed)
+        mounts.change(listen.running.process.pid, mounts.resized(disk, "8m"))
         listen.wait_until_packed(len(sent))
         assert listen.status()["received"] == len(files_below(seen)) == len(sent)
 

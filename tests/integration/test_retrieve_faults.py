@@ -22,13 +22,14 @@ from packed import assert_catalogue_is_exact, repack
 from servers.needs import require
 from servers.peers import SilentPeer
 from servers.retrieve_provider import RetrieveProvider
+from servers.storescp import Storescp
 from tools import Ran, Running, run_tool
 from trees import assert_holds, assert_holds_part_of, assert_nothing_pending, files_below, instances_in
 
 
-def _study() -> Study:
+def _study(instances: int = 6) -> Study:
     return Study("ODD-1", attributes={"PatientName": "Odd^Pacs"}).series(
-        1, instances=6, SeriesDescription="Six", Modality="MR"
+        1, instances=instances, SeriesDescription="Six", Modality="MR"
     )
 
 
@@ -157,6 +158,49 @@ def test_only_what_is_missing_is_asked_for(basemount: Path, files: list[Path]) -
     assert_holds(basemount, files)
 
 
+def test_as_many_images_as_there_should_be_of_which_one_is_another(
+    basemount: Path, tmp_path: Path, files: list[Path]
+) -> None:
+    """One that the PACS does not have is here, and one that it has does not come."""
+    another = _study(7).write(tmp_path / "seven")[-1]
+    repack(basemount, "--xcrdirfile", another)
+    with RetrieveProvider(files, told=6, fails=1) as provider:
+        ran = _receive(provider, basemount, "--retries", 0)
+        assert (ran.status, ran.error) == (1, "retrieve-incomplete")
+        verdict = ran.json["data"][0]
+        assert (verdict["state"], verdict["expected"], verdict["held"]) == ("incomplete", 6, 5)
+        assert verdict["missing"] == {"MR Image Storage": 1}
+        assert _receive(provider, basemount, "--retries", 0).status == 1
+    with RetrieveProvider(files, told=6) as provider:
+        ran = _receive(provider, basemount)
+        assert (ran.status, ran.json["summary"]["received"]) == (0, 1), ran.stdout
+        assert len(provider.moves()) == 1
+    assert_holds(basemount, [*files, another])
+
+
+@pytest.mark.parametrize(("habits", "status"), [({"pause": 600.0, "progress": False}, 1), ({"told": 7}, 0)])
+def test_somebody_who_looks_at_our_port_does_not_keep_us_waiting(
+    basemount: Path, files: list[Path], habits: dict[str, Any], status: int
+) -> None:
+    """The PACS falls silent; or says that it has more images than come, and images are waited for."""
+    with RetrieveProvider(files, **habits) as provider:
+        move = Running(
+            *("px-move", *provider.node.options, "--db", basemount / "log", "--timeout", 2, "--retries", 0),
+            *("--receivePort", provider.receive_port, "--StudyInstanceUID", _study().uid),
+        )
+        move.feed()
+        echoscu = require("echoscu", "dcmtk")
+
+        def has_ended() -> bool:
+            subprocess.run(
+                [echoscu, "127.0.0.1", str(provider.receive_port)], capture_output=True, check=False
+            )
+            return move.process.poll() is not None
+
+        until(has_ended, 120)
+        assert move.wait().status == status
+
+
 def test_our_port_cannot_be_reached(pacs: Pacs, basemount: Path) -> None:
     """The PACS knows us at another port."""
     ran = _move(pacs, basemount, "--receivePort", free_port(), "--retries", 0, uid=plain_study().uid)
@@ -202,6 +246,19 @@ def test_to_another_node(pacs: Pacs, basemount: Path, tmp_path: Path) -> None:
     assert {verdict["state"] for verdict in ran.json["data"]} == {"sent"}
     assert len(files_below(elsewhere)) == plain_study().instances
     assert files_below(basemount / "data") == []
+
+
+def test_to_another_node_to_which_not_all_is_sent(basemount: Path, tmp_path: Path, files: list[Path]) -> None:
+    """The PACS lists six images, sends fewer, and says success."""
+    with Storescp(tmp_path / "other") as other, RetrieveProvider(files, told=6) as provider:
+        provider.receive_port = other.port
+        whole = _move(provider, basemount, "--to", "ELSEWHERE")
+        assert (whole.status, whole.json["data"][0]["state"]) == (0, "sent")
+        provider.skips = 4
+        ran = _move(provider, basemount, "--to", "ELSEWHERE", "--retries", 0)
+    assert (ran.status, ran.error) == (1, "retrieve-incomplete")
+    assert ran.json["data"][0]["state"] == "incomplete"
+    assert "sent 2 of the 6 images" in ran.stderr
 
 
 def test_to_a_node_that_is_not_there(pacs: Pacs, basemount: Path) -> None:

@@ -50,6 +50,11 @@ class RetrieveProvider:
         How often it sends each instance.
     tells_kinds : bool
         Whether its answers say of what SOP class an instance is.
+
+    Attributes
+    ----------
+    skips : int
+        How many instances of each request it does not send, and does not count either.
     """
 
     aet = "CHRISLOCAL"
@@ -70,6 +75,7 @@ class RetrieveProvider:
     ) -> None:
         self.requests: list[Dataset] = []
         self.receive_port = free_port()
+        self.skips = 0
         self._held = [dcmread(path) for path in files]
         self._told, self._late, self._warns, self._fails = told, late, warns, fails
         self._progress, self._pause, self._times = progress, pause, times
@@ -143,7 +149,7 @@ class RetrieveProvider:
     def _move(self, service: Any, request: Any, context: Any) -> None:
         asked = decode(request.Identifier, True, True)
         self.requests.append(asked)
-        chosen = self._matching(asked)
+        chosen = self._matching(asked)[self.skips :]
         failed, sent = chosen[: self._fails], chosen[self._fails :]
         on_time, late = (sent[:-1], sent[-1:]) if self._late else (sent, [])
         for number, done in enumerate(self._store(on_time), 1):

@@ -58,4 +58,7 @@ def test_what_is_missing_is_said() -> None:
 def test_a_series_that_goes_elsewhere() -> None:
     assert judge_sent(series(), ALL_SENT, None).state is State.SENT
     assert judge_sent(series(), Transfer(), REFUSED).error is REFUSED
-    assert judge_sent(series(), Transfer(Status(0x0000), completed=2, failed=2), None).state is State.FAILED
+    assert (
+        judge_sent(series(), Transfer(Status(0x0000), completed=2, failed=2), None).state is State.INCOMPLETE
+    )
+    assert judge_sent(series(), Transfer(Status(0xB000), completed=0, failed=4), None).state is State.FAILED

@@ -158,8 +158,7 @@ class Listener:
             finally:
                 receiver.close(0.0)
                 self._tell_finished(all_of_them=True)
-        left = receiver.failure or (receiver.problem if receiver.waiting else None)
-        if left:
+        if left := receiver.failure or receiver.left:
             raise left
 
     def _watch(self, receiver: Receiver, state: StateFile) -> None:

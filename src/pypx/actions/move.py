@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from pypx.actions.counting import counted, listed, missing_kinds, with_counts
+from pypx.actions.counting import listed, missing_kinds, with_counts
 from pypx.actions.following import Following
 from pypx.actions.plan import Request, Wanted, missing_series, requests
 from pypx.actions.progress import Progress, ignore_progress
@@ -193,12 +193,18 @@ class _Retrieve:
         self._is_here = is_here
         self._progress = progress
         self._disagreeing: set[str] = set()
+        #: Of series that the PACS has listed: how many images are here that it does not have.
+        self._foreign: dict[str, int] = {}
 
     def run(self) -> list[Verdict]:
         """Ask for what is missing, and again for what did not come, and judge."""
         wanted = {series.series_uid: series for series in with_counts(self._caller, self._request.wanted)}
         before = self._held(wanted)
         missing = missing_series(wanted.values(), before, self._request.force)
+        if suspect := self._failed_before(uid for uid in wanted if uid not in missing):
+            # As many as there should be, of which the last retrieve knew that some are others.
+            self._hold_against_list(wanted, suspect)
+            missing = missing_series(wanted.values(), self._held(wanted), self._request.force)
         verdicts = {
             uid: judge(series, before[uid], before[uid], None, None)
             for uid, series in wanted.items()
@@ -224,7 +230,23 @@ class _Retrieve:
 
     def _held(self, uids: Collection[str]) -> dict[str, int]:
         """How many images of each series are here; none of those that go somewhere else."""
-        return self._catalogue.held_counts(uids) if self._is_here else dict.fromkeys(uids, 0)
+        if not self._is_here:
+            return dict.fromkeys(uids, 0)
+        counts = self._catalogue.held_counts(uids)
+        return {uid: count - self._foreign.get(uid, 0) for uid, count in counts.items()}
+
+    def _failed_before(self, uids: Iterable[str]) -> list[str]:
+        """Those series whose last retrieve did not come to its end."""
+        if not self._is_here:
+            return []
+        return [uid for uid, record in self._catalogue.series_status(list(uids)).items() if record.failure]
+
+    def _hold_against_list(self, wanted: dict[str, Wanted], doubtful: Sequence[str]) -> None:
+        """Find out which images series have, as far as the PACS lists them, and count those alone."""
+        for uid, instances in listed(self._caller, [wanted[uid] for uid in doubtful]).items():
+            wanted[uid] = replace(wanted[uid], expected=len(instances))
+            if self._is_here:
+                self._foreign[uid] = len(self._catalogue.held_instances(uid) - instances)
 
     def _attempt(
         self, wanted: dict[str, Wanted], missing: Collection[str], before: Mapping[str, int], again: bool
@@ -236,25 +258,47 @@ class _Retrieve:
         answers = self._ask(asked, "Retrieving again" if again else "Retrieving")
         one_by_one = self._ask_one_by_one(wanted, asked, answers)
         answers |= one_by_one
-        if not self._is_here:
-            return {uid: judge_sent(wanted[uid], *answers[uid]) for uid in missing}
         series = [wanted[uid] for uid in missing]
-        self._way.settle(lambda: not missing_series(series, self._held(missing), force=False))
+        if self._is_here:
+            self._way.settle(lambda: not missing_series(series, self._held(missing), force=False))
         held = self._held(missing)
-        doubtful = [
-            wanted[uid] for uid in missing if self._is_doubtful(wanted[uid], held[uid], answers[uid][0])
-        ]
-        wanted |= {series.series_uid: series for series in counted(self._caller, doubtful)}
+        doubtful = [uid for uid in missing if self._is_doubtful(wanted[uid], held[uid], answers[uid][0])]
+        self._hold_against_list(wanted, doubtful)
+        if not self._is_here:
+            together = [request for request in asked if one_by_one.keys().isdisjoint(request.series_uids)]
+            for uids in (*(request.series_uids for request in together), *((uid,) for uid in one_by_one)):
+                answers |= self._with_unsent([wanted[uid] for uid in uids], answers)
+            return {uid: judge_sent(wanted[uid], *answers[uid]) for uid in missing}
+        held = self._held(missing)
         whole_answers = [*(request.series for request in asked), *((wanted[uid],) for uid in one_by_one)]
         for of_request in whole_answers:
             answers |= self._with_shortage([wanted[one.series_uid] for one in of_request], held, answers)
-        return {uid: judge(wanted[uid], before[uid], held[uid], *answers[uid]) for uid in missing}
+        return {
+            uid: judge(wanted[uid], max(0, before[uid] - self._foreign.get(uid, 0)), held[uid], *answers[uid])
+            for uid in missing
+        }
 
     def _is_doubtful(self, series: Wanted, held: int, transfer: Transfer) -> bool:
         """Whether the PACS's count of a series does not go with what is here, or what it said it has sent."""
         if series.expected is None:
             return transfer.status is not None
-        return series.series_uid in self._disagreeing or (transfer.all_sent and series.expected > held)
+        if series.series_uid in self._disagreeing:
+            return True
+        if not self._is_here or transfer.status is None:
+            return False
+        return transfer.all_sent != (held >= series.expected)
+
+    def _with_unsent(self, series: Sequence[Wanted], answers: _Answers) -> _Answers:
+        """The answers for the series of one request, of which the PACS says that it sent fewer images."""
+        transfer, error = answers[series[0].series_uid]
+        expected = sum(one.expected or 0 for one in series)
+        if error or not transfer.all_sent or transfer.told is None or transfer.told >= expected:
+            return {}
+        of = f"the series {series[0].series_uid}" if len(series) == 1 else f"{len(series)} series"
+        error = RetrieveIncomplete(
+            f"{self._caller.node} sent {transfer.told} of the {expected} images of {of}"
+        )
+        return {one.series_uid: (transfer, error) for one in series}
 
     def _with_shortage(
         self, series: Sequence[Wanted], held: Mapping[str, int], answers: _Answers

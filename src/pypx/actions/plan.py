@@ -46,6 +46,11 @@ class Request:
     series: tuple[Wanted, ...]
 
     @property
+    def series_uids(self) -> tuple[str, ...]:
+        """Of the series that it brings."""
+        return tuple(series.series_uid for series in self.series)
+
+    @property
     def is_narrow(self) -> bool:
         """Whether it asks for one whole series and no more."""
         return self.query.level is Level.SERIES

@@ -137,7 +137,8 @@ def judge_sent(series: Wanted, transfer: Transfer, error: PypxError | None) -> V
     """
     if error is None and transfer.all_sent:
         return Verdict(series, State.SENT, 0, 0)
-    return Verdict(series, State.FAILED, 0, 0, error or _incomplete(series, transfer.completed or 0))
+    state = State.INCOMPLETE if transfer.completed else State.FAILED
+    return Verdict(series, state, 0, 0, error or _incomplete(series, transfer.completed or 0))
 
 
 def has_all(series: Wanted, held: int, transfer: Transfer | None) -> bool:

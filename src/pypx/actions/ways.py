@@ -38,6 +38,7 @@ from pypx.errors import (
     RetrieveIncomplete,
     ServiceNotOffered,
 )
+from pypx.wording import counted
 
 #: Failures that every further request would meet just the same.
 _GENERAL = (AssociationRejected, ConnectionRefused, HostUnknown, ServiceNotOffered)
@@ -143,7 +144,8 @@ class Way(ABC):
         if transfer.status.is_failure:
             return dimse.request_failed(node, self.name, transfer.status, self.hint(transfer))
         if left := (transfer.failed or 0) + (transfer.remaining or 0):
-            return RetrieveIncomplete(f"{node} could not send {left} images", self.hint(transfer))
+            images = counted(left, "image", "images")
+            return RetrieveIncomplete(f"{node} could not send {images}", self.hint(transfer))
         return None
 
     def _run(self, request: Request, run: Callable[[], Retrieval]) -> Answer:

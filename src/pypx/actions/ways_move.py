@@ -116,9 +116,11 @@ class Receive(Way):
         with self._lock:
             return time.monotonic() - self._last >= seconds
 
-    def _ended(self, _association: Association) -> None:
-        with self._lock:
-            self._last = time.monotonic()
+    def _ended(self, association: Association) -> None:
+        # Whoever looks whether the port is open brings nothing.
+        if association.served and association.served.images:
+            with self._lock:
+                self._last = time.monotonic()
 
     def _packed(self, result: RepackResult) -> None:
         counts = {one.series.get("SeriesInstanceUID", ""): sum(one.counts.values()) for one in result.series}

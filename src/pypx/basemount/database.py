@@ -69,6 +69,7 @@ class Database:
         self._wait = wait
         self._named_by = named_by
         self._made = False
+        self._identity: tuple[int, int] | None = None
         if isinstance(location, Path):
             self.name = str(location)
             self._engine = engines.sqlite_engine(location, wait)
@@ -94,6 +95,9 @@ class Database:
         CatalogueLocked, CatalogueDamaged, BasemountUnusable
             When it cannot be read.
         """
+        with self._translated():
+            if self._has_changed_hands():
+                self._leave_former_file()
         if self._file and not self._made and not self._file.exists():
             yield None
             return
@@ -117,10 +121,41 @@ class Database:
             When it cannot be written.
         """
         with self._translated():
+            if self._has_changed_hands():
+                self._leave_former_file()
             if not self._made:
                 self._make()
             with self._writer() as connection, connection.begin():
                 yield connection
+            if self._has_changed_hands():
+                raise BasemountUnusable(
+                    f"The catalogue {self.name} was removed, or replaced, while it was written",
+                    "Find out who does that; then run px-smdb --action check --repair.",
+                )
+
+    def _has_changed_hands(self) -> bool:
+        """Whether another file, or none, has the place of the one that our connections are of."""
+        return self._made and self._identity != self._found()
+
+    def _found(self) -> tuple[int, int] | None:
+        """What tells SQLite's file from any other; None where there is none."""
+        if self._file is None:
+            return None
+        try:
+            status = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _leave_former_file(self) -> None:
+        """Give up connections to a file that is nobody's any more: what they wrote would be lost."""
+        logger.warning(
+            "The catalogue %s was removed or replaced, and is opened anew. For what stood in it alone, run"
+            " px-smdb --action check --repair",
+            self.name,
+        )
+        self.close()
+        self._made = False
 
     def examine(self) -> None:
         """Go through SQLite's file; of PostgreSQL's the server takes care.
@@ -192,6 +227,7 @@ class Database:
                 f"version {found}, this release knows {schema.VERSION})",
                 "Use that release, or move the catalogue aside and run px-repack over data/ to make it anew.",
             )
+        self._identity = self._found()
         self._made = found == schema.VERSION
         return found
 
@@ -209,6 +245,7 @@ class Database:
             elif found < schema.VERSION:
                 logger.info("The catalogue %s is of an earlier release and is brought up to date", self.name)
                 migrations.migrate(connection, found)
+        self._identity = self._found()
         self._made = True
 
     def _make_current(self) -> None:

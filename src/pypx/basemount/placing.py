@@ -14,6 +14,7 @@ from types import TracebackType
 
 from pypx.basemount.incoming import IncomingDirectory, abandoned
 from pypx.basemount.modes import make_directory, open_file, share, shared_modes
+from pypx.errors import BasemountUnusable
 
 #: What a filesystem says that has no hard links, or not between these two names.
 _CANNOT_LINK = frozenset(
@@ -88,6 +89,8 @@ class Placer:
         ------
         FileExistsError
             When something has that name already. It stays as it is.
+        NotADirectoryError
+            When something else than a directory, or a link that leads nowhere, is where one is to be.
         FileNotFoundError
             When the source is gone.
         OSError
@@ -150,14 +153,22 @@ class Placer:
 
     def _make(self, directory: str) -> None:
         if directory not in self._made:
-            make_directory(Path(directory))
+            try:
+                make_directory(Path(directory))
+            except FileExistsError as error:
+                # It is not the target that is there already.
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), error.filename) from error
             if len(self._made) == _MOST_REMEMBERED:
                 self._made.clear()
             self._made.add(directory)
 
     def _stage(self) -> Path:
         if self._staging is None:
-            self._staging = IncomingDirectory.claim(self.tree / _STAGING, "copy")
+            try:
+                self._staging = IncomingDirectory.claim(self.tree / _STAGING, "copy")
+            except BasemountUnusable as error:
+                # Whoever places a file wants to know what is the matter with the tree.
+                raise error.__cause__ or error from error
         self._staged += 1
         return self._staging.path / str(self._staged)
 

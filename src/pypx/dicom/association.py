@@ -42,6 +42,11 @@ def read_request(head: bytes) -> AssociationRequest | None:
     return AssociationRequest(called, calling)
 
 
+def length_of_request(head: bytes) -> int:
+    """How many bytes an A-ASSOCIATE-RQ has that begins like this; REQUEST_HEAD where this does not tell."""
+    return 6 + int.from_bytes(head[2:6], "big") if read_request(head) else REQUEST_HEAD
+
+
 class Refusal(enum.Enum):
     """Why an association is refused: result, source and reason of the A-ASSOCIATE-RJ, and its words."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pypx.actions.receiving.admission import plain_address
 from pypx.actions.receiving.bell import Bell
-from pypx.dicom.association import ASSOCIATE_RQ, REQUEST_HEAD
+from pypx.dicom.association import ASSOCIATE_RQ, REQUEST_HEAD, length_of_request
 from pypx.errors import PortInUse
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,10 @@ PATIENCE = 30.0
 MOST_WAITING = 256
 
 _BACKLOG = 128
+
+#: Of a request for an association, bytes that must be here before anybody is kept busy with it. It may be
+#: longer than what the kernel keeps for us.
+_MOST_AWAITED = 16384
 
 
 @dataclass(slots=True)
@@ -38,12 +42,18 @@ class Visitor:
         By the monotonic clock.
     head : bytes
         At most REQUEST_HEAD bytes; b"" from a peer that has said nothing.
+    came : int
+        How many bytes are here to be read, as far as they were looked at.
+    has_spoken : bool
+        Whether all is here that is waited for.
     """
 
     connection: socket.socket
     address: str
     deadline: float
     head: bytes = b""
+    came: int = 0
+    has_spoken: bool = False
 
 
 class Door:
@@ -89,7 +99,7 @@ class Door:
         for key, _ in self._selector.select(seconds):
             if not isinstance(key.data, Visitor):
                 key.data()
-            elif self._has_spoken(key.data):
+            elif self._is_ready(key.data):
                 ready.append(key.data)
         now = time.monotonic()
         ready += [one for one in self._waiting.values() if one.deadline <= now and one not in ready]
@@ -113,20 +123,22 @@ class Door:
         self._selector.register(connection, selectors.EVENT_READ, visitor)
 
     @staticmethod
-    def _has_spoken(visitor: Visitor) -> bool:
+    def _is_ready(visitor: Visitor) -> bool:
         """Look at what came; whether there is nothing more to wait for."""
         try:
-            head = visitor.connection.recv(REQUEST_HEAD, socket.MSG_PEEK)
+            said = visitor.connection.recv(_MOST_AWAITED, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
-            head = b""
-        came_before, visitor.head = len(visitor.head), head
-        if len(head) == REQUEST_HEAD or head[:1] != bytes([ASSOCIATE_RQ]):
+            said = b""
+        came_before, visitor.came, visitor.head = visitor.came, len(said), said[:REQUEST_HEAD]
+        awaited = min(length_of_request(said), _MOST_AWAITED)
+        visitor.has_spoken = len(said) >= awaited or said[:1] != bytes([ASSOCIATE_RQ])
+        if visitor.has_spoken:
             return True
         # The kernel tells of the connection again once there is enough, or no more will come.
-        visitor.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, REQUEST_HEAD)
-        return bool(came_before) and len(head) == came_before
+        visitor.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, awaited)
+        return bool(came_before) and len(said) == came_before
 
     def _hand_over(self, visitor: Visitor) -> None:
         self._selector.unregister(visitor.connection)

@@ -82,7 +82,7 @@ class TlsEntrance:
             raise failure("the peer", self._tls, error) from error
         try:
             with self._known(secure):
-                return replace(visitor, connection=secure, head=self._head(secure))
+                return replace(visitor, connection=secure, head=self._head(secure), has_spoken=True)
         except BaseException:
             secure.close()
             raise

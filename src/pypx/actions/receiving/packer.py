@@ -76,6 +76,7 @@ class Packer:
             raise
         self._changing = threading.Lock()
         self._set_aside: set[Path] = set()
+        self._stuck: dict[Path, PypxError] = {}
         self._waiting: dict[Path, None] = {}
         self._draining = threading.Event()
         self._bell = Bell()
@@ -95,7 +96,14 @@ class Packer:
     @property
     def waiting(self) -> int:
         """How many complete files are not packed yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._stuck)
+
+    @property
+    def left(self) -> PypxError | None:
+        """Why not all that arrived is packed, where it is not."""
+        if self._waiting:
+            return self.problem
+        return next(iter(self._stuck.values()), None)
 
     def drain(self) -> None:
         """Pack all that has arrived, and end. Nobody may write any more."""
@@ -143,7 +151,11 @@ class Packer:
         self._waiting.update(dict.fromkeys(heard))
 
     def _sweep(self) -> None:
-        self._waiting.update((path, None) for path in self._arrivals.sweep() if path not in self._set_aside)
+        for path in self._arrivals.sweep():
+            if path not in self._set_aside:
+                # What is in the way of one that is stuck may be gone by now.
+                self._stuck.pop(path, None)
+                self._waiting[path] = None
 
     def _pack_waiting(self) -> None:
         while self._waiting:
@@ -172,9 +184,11 @@ class Packer:
         except Exception as error:
             logger.debug("internal error", exc_info=True)
             self._set_aside.add(path)
-            self._on_problem(
-                InternalError(f"{path} cannot be packed and stays there ({type(error).__name__}: {error})")
+            problem = InternalError(
+                f"{path} cannot be packed and stays there ({type(error).__name__}: {error})"
             )
+            self._stuck[path] = problem
+            self._on_problem(problem)
 
     def _pack_together(self, batch: list[Path]) -> None:
         # A file that a peer's abort removed again is left out, and is nothing to tell of.
@@ -187,6 +201,7 @@ class Packer:
 
     def _tell(self, packed: RepackResult) -> None:
         """Tell of what is done, also where it was not all; that is a problem as any other."""
+        self._stuck.update((failed.path, failed.error) for failed in packed.failed)
         self._on_packed(packed)
         packed.raise_if_stopped()
 

@@ -168,6 +168,11 @@ class Receiver:
         return self._packer.problem
 
     @property
+    def left(self) -> PypxError | None:
+        """Why not all that arrived is packed, once it is closed, if it is not."""
+        return self._packer.left
+
+    @property
     def failure(self) -> PypxError | None:
         """Why it does not receive any more, if it does not."""
         return self._failure or self._packer.failure
@@ -271,7 +276,7 @@ class Receiver:
     def _through_tls(self, visitor: Visitor) -> Association:
         assert self._tls is not None  # noqa: S101  (who calls this has looked)
         if request := read_request(visitor.head):
-            _refuse(visitor.connection, Refusal.WITHOUT_TLS)
+            _refuse(visitor.connection, Refusal.WITHOUT_TLS, _FAREWELL)
             return Association(visitor.address, request, refusal=Refusal.WITHOUT_TLS.words)
         if not is_tls(visitor.head):
             return Association(visitor.address, None, refusal=_what_else(visitor.head))
@@ -286,14 +291,20 @@ class Receiver:
         request = read_request(visitor.head)
         if request is None:
             return Association(visitor.address, None, refusal=_what_else(visitor.head))
+        if not visitor.has_spoken:
+            # It would keep one of the places.
+            return Association(visitor.address, request, refusal="its request for an association has no end")
+        free = self._free()
         with self._lock:
-            self._associations += 1
-            before = self._associations - 1
-        try:
-            refusal = self._admission.refuse(request, visitor.address, self._free(), before)
+            refusal = self._admission.refuse(request, visitor.address, free, self._associations)
             if refusal:
-                _refuse(visitor.connection, refusal)
-                return Association(visitor.address, request, refusal=refusal.words)
+                is_crowded = len(self._running) - self._associations > self._admission.most_associations
+            else:
+                self._associations += 1
+        if refusal:
+            _refuse(visitor.connection, refusal, 0.0 if is_crowded else _FAREWELL)
+            return Association(visitor.address, request, refusal=refusal.words)
+        try:
             return Association(visitor.address, request, self._receive(visitor))
         finally:
             with self._lock:
@@ -350,8 +361,9 @@ def _what_else(head: bytes) -> str:
     return "what the peer sent is not DICOM"
 
 
-def _refuse(connection: socket.socket, refusal: Refusal) -> None:
-    deadline = time.monotonic() + _FAREWELL
+def _refuse(connection: socket.socket, refusal: Refusal, seconds: float) -> None:
+    """Send a refusal, and give the peer so long to read it."""
+    deadline = time.monotonic() + seconds
     try:
         connection.settimeout(_FAREWELL)
         connection.sendall(refusal.pdu())

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pypx.basemount.layout import Basemount
-from pypx.basemount.modes import open_file
+from pypx.basemount.modes import make_directory, open_file
 from pypx.basemount.trouble import unusable
 from pypx.errors import ListenerNotRunning
 
@@ -98,11 +98,12 @@ def _json_name(name: str) -> str:
 
 
 class StateFile:
-    """The file of one running listener, locked for as long as it runs."""
+    """The file of one running listener, locked for as long as it runs; it is made again if it is removed."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path = path
-        self._descriptor = descriptor
+    def __init__(self, basemount: Basemount, port: int) -> None:
+        self._basemount = basemount
+        self._port = port
+        self._path, self._descriptor = _made(basemount.log, port)
 
     @classmethod
     @contextlib.contextmanager
@@ -116,14 +117,13 @@ class StateFile:
         try:
             for left in basemount.log.glob("listen-*.json"):
                 _remove_unless_held(left)
-            path, descriptor = _made(basemount.log, port)
+            state = cls(basemount, port)
         except OSError as error:
             raise unusable(error, Path(error.filename or basemount.log)) from error
         try:
-            yield cls(path, descriptor)
+            yield state
         finally:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
+            state._remove()
 
     def write(self, state: ListenerState) -> None:
         """Write the state, as far as that can be done: receiving goes on all the same."""
@@ -134,7 +134,22 @@ class StateFile:
             last_error = last_error[: len(last_error) // 2]
             text = json.dumps(replace(state, last_error=last_error).to_json())
         with contextlib.suppress(OSError):
+            if not self._is_there():
+                make_directory(self._basemount.log)
+                path, descriptor = _made(self._basemount.log, self._port)
+                self._remove()
+                self._path, self._descriptor = path, descriptor
             os.pwrite(self._descriptor, text.encode("ascii").ljust(_SIZE), 0)
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _remove(self) -> None:
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
 
 
 def _made(log: Path, port: int) -> tuple[Path, int]:

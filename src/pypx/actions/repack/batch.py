@@ -97,6 +97,7 @@ class Batches:
         )
         self._tree_of = lru_cache(maxsize=1024)(self._find_tree)
         self._is_ours = lru_cache(maxsize=1024)(self._find_is_ours)
+        self._warned: set[str] = set()
 
     def settle(self, batch: Sequence[Reading]) -> Iterator[Outcome]:
         """Place the files of a batch, write that down, remove what is to go.
@@ -141,6 +142,9 @@ class Batches:
             except (FileDamaged, FileUnreadable, NotDicom) as error:
                 # It changed while we were at it.
                 settled.append(self._refuse(Reading(path, error=error)))
+            except NotADirectoryError as error:
+                # In the way of this patient's images, say, and of no others.
+                settled.append(self._failed(reading, unusable(error, Path(error.filename or path))))
             except OSError as error:
                 if _is_readable(path) and error.errno in _HOPELESS:
                     return settled, unusable(error, Path(error.filename2 or error.filename or path))
@@ -159,25 +163,38 @@ class Batches:
 
     def _refuse(self, reading: Reading) -> _Settled:
         """What is not stored: damaged, something else than DICOM, or gone."""
-        path, error = reading.path, reading.error
+        path = reading.path
+        error = reading.error or FileUnreadable(f"{path} cannot be read")
         is_incoming = self._tree_of(os.path.dirname(path)) == self._incoming_tree
         if isinstance(error, NotDicom) and not (self._takes and is_incoming and _is_regular(path)):
             logger.info("%s; left out", error.message)
             return _Settled(reading, Outcome(path, self._handling.foreign, {}, error=error))
-        if error is None or isinstance(error, FileUnreadable):
-            fate = Fate.FAILED if os.path.lexists(path) else self._handling.missing
-            logger.log(
-                logging.WARNING if fate is Fate.FAILED else logging.INFO, "%s", error and error.message
-            )
-            return _Settled(reading, Outcome(path, fate, {}, error=error))
+        if isinstance(error, FileUnreadable):
+            if os.path.lexists(path) or self._handling.missing is Fate.FAILED:
+                return self._failed(reading, error)
+            logger.info("%s", error.message)
+            return _Settled(reading, Outcome(path, self._handling.missing, {}, error=error))
         return self._put_into_quarantine(reading, error, moves=self._takes and is_incoming)
+
+    def _failed(self, reading: Reading, error: PypxError) -> _Settled:
+        """What stays where it is, and is told of: what is in the way of many files, once."""
+        if error.message not in self._warned:
+            self._warned.add(error.message)
+            logger.warning("%s", error.message)
+        return _Settled(reading, Outcome(reading.path, Fate.FAILED, {}, error=error))
 
     def _put_into_quarantine(self, reading: Reading, error: PypxError, *, moves: bool) -> _Settled:
         identifiers = surviving_identifiers(reading.path)
         if self._tree_of(os.path.dirname(reading.path)) == self._quarantine_tree:
             target = reading.path
         else:
-            target = quarantine(self._quarantine, reading.path, error, keep=not moves)
+            try:
+                target = quarantine(self._quarantine, reading.path, error, keep=not moves)
+            except FileNotFoundError:
+                raise  # it is gone
+            except OSError as problem:
+                # What is whole must not wait for that.
+                return self._failed(reading, unusable(problem, self._quarantine.tree))
         logger.warning("%s; it is kept as %s", error.message, target)
         outcome = Outcome(reading.path, Fate.QUARANTINED, identifiers, error=error, quarantined=target)
         record = QuarantinedFile(

@@ -178,7 +178,9 @@ class Shelf:
                     is_same = candidate.has_content_of(target)
                 except FileNotFoundError:
                     candidate.path.lstat()
-                    continue  # another process took its file back
+                    if not target.is_symlink():
+                        continue  # another process took its file back
+                    is_same = False  # a link that leads nowhere has the name all the same
                 if not is_same:
                     if not variant and candidate.has_uid_of(target):
                         # Whoever put it there was killed, or has yet to write it down.

@@ -149,12 +149,21 @@ def _demonstrate(scratch: Path, keep: bool) -> int:
         show(pacs, basemount)
         print(f"\n{_NEXT}", flush=True)
         if keep:
-            print(f"\nThe PACS stays up, {basemount} stays there; Ctrl-C ends both.", flush=True)
+            print(f"\n{_stays(pacs, basemount)}", flush=True)
             try:
                 signal.pause()
             except KeyboardInterrupt:
                 return 0
     return 0
+
+
+def _stays(pacs: Pacs, basemount: Path) -> str:
+    return f"""\
+The PACS stays up, {basemount} stays there; Ctrl-C ends both.
+  The PACS, in one word:        {pacs.node.word}
+  It knows us as {pacs.aet}, on port {pacs.receive_port}: px-move --receivePort {pacs.receive_port}, or
+  px-listen --port {pacs.receive_port} and px-move --to {pacs.aet}
+  It does not tell how many images a series has, nor what studies and series are called."""
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

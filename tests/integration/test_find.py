@@ -102,6 +102,7 @@ def test_the_json_keeps_its_contract(pacs: Pacs) -> None:
             assert series["uid"] == {"tag": 0, "value": position, "label": "uid"}
             assert series["label"] == {"tag": 0, "value": "SERIES", "label": "RetrieveLevel"}
             assert set(series["command"]) == set(series["status"]) == {"tag", "value", "label"}
+            assert f"StudyInstanceUID={_value(study, 'StudyInstanceUID')} " in series["command"]["value"]
             assert series["SeriesInstanceUID"]["tag"].lower() == "0020,000e"
 
 

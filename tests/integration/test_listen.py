@@ -195,6 +195,17 @@ def test_status_where_none_runs(basemount: Path) -> None:
     assert not basemount.exists()
 
 
+def test_status_for_somebody_who_may_not_look(basemount: Path) -> None:
+    with PxListen(basemount):
+        (state,) = (basemount / "log").glob("listen-*.json")
+        mode = state.stat().st_mode
+        state.chmod(0)
+        ran = run_tool("px-listen", "--status", "--db", basemount / "log", unprivileged=True)
+        state.chmod(mode)
+        assert (ran.status, ran.error) == (1, "basemount-unusable")
+        assert "Permission denied" in ran.stderr
+
+
 def test_status_after_kill_9(basemount: Path) -> None:
     with PxListen(basemount) as listen:
         assert status(basemount).status == 0
@@ -266,6 +277,7 @@ def test_sigterm_finishes_what_runs(basemount: Path, tmp_path: Path) -> None:
         sender = start_sending(listen.port, sent)
         until(lambda: len(list((basemount / "data").rglob("*.dcm"))) > 20)
         listen.running.interrupt(signal.SIGTERM)
+        assert "1 association may finish within 60 s" in listen.wait_for("stopping")
         until(lambda: "Connection refused" in send(listen.port, sent[:1])[1])
         said = sender.communicate(timeout=200)[0]
         assert said.count("I: Received Store Response (Success)") == len(sent)
@@ -274,6 +286,17 @@ def test_sigterm_finishes_what_runs(basemount: Path, tmp_path: Path) -> None:
     assert_holds(basemount, sent)
     assert_nothing_pending(basemount)
     assert_catalogue_is_exact(basemount)
+
+
+def test_sighup_ends_it_unless_it_is_to_be_ignored(basemount: Path, files: list[Path]) -> None:
+    with PxListen(basemount) as listen:
+        assert send(listen.port, files)[0] == files
+        assert listen.stop(signal.SIGHUP) == 0
+    assert_holds(basemount, files)
+    with PxListen(basemount, inside=("nohup",)) as listen:
+        listen.running.interrupt(signal.SIGHUP)
+        assert send(listen.port, files)[0] == files
+        assert listen.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from demo.server import ENVIRONMENT, free_port
 from demo.studies import Study
 from listener import PxListen, until
 from packed import assert_catalogue_is_exact, repack
+from pypx.actions.ways_move import LATE
 from servers.needs import require
 from servers.peers import SilentPeer
 from servers.retrieve_provider import RetrieveProvider
@@ -83,6 +85,30 @@ def test_a_count_that_is_wrong(basemount: Path, files: list[Path], told: int) ->
         assert ran.status == 0, ran.stdout
         assert len(provider.moves()) == 1
     assert (ran.json["data"][0]["expected"], ran.json["data"][0]["held"]) == (6, 6)
+
+
+@pytest.mark.parametrize("lists", [True, False])
+def test_a_pacs_that_tells_of_no_images_and_has_some(basemount: Path, files: list[Path], lists: bool) -> None:
+    with RetrieveProvider(files, told=0, lists=lists) as provider:
+        ran = _receive(provider, basemount)
+    assert ran.status == 0, ran.stdout
+    assert ran.json["data"][0]["expected"] == (6 if lists else "unknown")
+    assert_holds(basemount, files)
+
+
+def test_what_failed_once_and_is_whole_is_no_failure_any_more(basemount: Path, files: list[Path]) -> None:
+    def last_failure() -> str:
+        ran = run_tool("px-status", "--db", basemount / "log", "--StudyInstanceUID", _study().uid)
+        return str(ran.json["data"][0]["state"])
+
+    with RetrieveProvider(files, told=6) as provider:
+        assert _receive(provider, basemount).status == 0
+        assert last_failure() == "complete"
+        assert _receive(provider, basemount, "--force", "--receivePort", free_port()).status == 1
+        assert "last failure" in last_failure()
+        ran = _receive(provider, basemount)
+    assert (ran.status, ran.json["data"][0]["state"]) == (0, "already here")
+    assert last_failure() == "complete"
 
 
 def test_a_pacs_that_does_not_tell_how_far_it_is(basemount: Path, files: list[Path]) -> None:
@@ -224,6 +250,35 @@ def test_to_a_listener_on_this_basemount(pacs: Pacs, basemount: Path, tmp_path: 
     assert_holds(basemount, study.write(tmp_path / "sent"))
 
 
+def test_a_port_that_our_own_listener_has(basemount: Path, files: list[Path]) -> None:
+    with PxListen(basemount, "--aet", "OURS") as listen, RetrieveProvider(files) as provider:
+        ran = _move(provider, basemount, "--receivePort", listen.port)
+    assert (ran.status, ran.error) == (1, "port-in-use")
+    assert "use --to OURS" in ran.stderr
+
+
+def test_a_listener_that_is_behind_is_waited_for(basemount: Path, files: list[Path]) -> None:
+    """All was received, and nothing is in the catalogue yet, which somebody else holds."""
+    repack(basemount, "--xcrdirfile", Study("OTHER").series(1, 1).write(basemount.parent / "other")[0])
+    with PxListen(basemount) as listen, RetrieveProvider(files, told=6) as provider:
+        provider.receive_port = listen.port
+        other = sqlite3.connect(basemount / "log" / "smdb.sqlite", isolation_level=None)
+        move = Running(
+            *("px-move", *provider.node.options, "--db", basemount / "log", "--to", "CHRISLOCAL"),
+            *("--StudyInstanceUID", _study().uid, "--retries", 0),
+        )
+        move.feed()
+        until(lambda: provider.moves())
+        other.execute("begin immediate")
+        time.sleep(2.5 * LATE)
+        other.execute("rollback")
+        other.close()
+        ran = move.wait()
+    assert ran.status == 0, ran.stdout
+    assert ran.json["data"][0]["state"] == "complete"
+    assert len(provider.moves()) == 1
+
+
 def test_to_another_node(pacs: Pacs, basemount: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -265,6 +320,7 @@ def test_to_a_node_that_is_not_there(pacs: Pacs, basemount: Path) -> None:
     ran = _move(pacs, basemount, "--to", pacs.unreachable_aet, "--retries", 0, uid=plain_study().uid)
     assert ran.status == 1
     assert pacs.unreachable_aet in ran.stderr
+    assert "No px-listen of that title runs on this BASEMOUNT" in ran.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -50,6 +50,8 @@ class RetrieveProvider:
         How often it sends each instance.
     tells_kinds : bool
         Whether its answers say of what SOP class an instance is.
+    lists : bool
+        Whether it knows the IMAGE level of C-FIND.
 
     Attributes
     ----------
@@ -72,10 +74,12 @@ class RetrieveProvider:
         pause: float = 0.0,
         times: int = 1,
         tells_kinds: bool = True,
+        lists: bool = True,
     ) -> None:
         self.requests: list[Dataset] = []
         self.receive_port = free_port()
         self.skips = 0
+        self._lists = lists
         self._held = [dcmread(path) for path in files]
         self._told, self._late, self._warns, self._fails = told, late, warns, fails
         self._progress, self._pause, self._times = progress, pause, times
@@ -127,6 +131,9 @@ class RetrieveProvider:
         asked = event.identifier
         level = {"STUDY": 1, "SERIES": 2, "IMAGE": 3}[asked.QueryRetrieveLevel]
         seen: set[Any] = set()
+        if level == 3 and not self._lists:
+            yield 0xA900, None
+            return
         for instance in self._matching(asked):
             key = tuple(instance[name].value for name in _KEYS[:level])
             if key in seen:

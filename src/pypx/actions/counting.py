@@ -20,18 +20,15 @@ logger = logging.getLogger(__name__)
 
 
 def with_counts(caller: Caller, wanted: Sequence[Wanted]) -> list[Wanted]:
-    """The series, those without a count with the one that the PACS gives at IMAGE level."""
-    told = {one.series_uid: one for one in counted(caller, [one for one in wanted if one.expected is None])}
-    return [told.get(one.series_uid, one) for one in wanted]
+    """The series, those without a count with the one that the PACS gives at IMAGE level.
 
-
-def counted(caller: Caller, wanted: Sequence[Wanted]) -> list[Wanted]:
-    """The series with as many instances as the PACS lists; as they were where it does not list them."""
-    instances = listed(caller, wanted)
+    None at all is no count either: a PACS that lists a series has something of it.
+    """
+    instances = listed(caller, [series for series in wanted if not series.expected])
     return [
-        replace(series, expected=len(instances[series.series_uid]))
-        if series.series_uid in instances
-        else series
+        series
+        if series.expected
+        else replace(series, expected=len(instances.get(series.series_uid, ())) or None)
         for series in wanted
     ]
 

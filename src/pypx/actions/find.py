@@ -11,7 +11,7 @@ from typing import Any
 
 from pypx.actions.answers import some, unchecked_notes
 from pypx.actions.asking import WIDENING, Answered, ask_series, ask_studies
-from pypx.actions.found import Found, FoundSeries, FoundStudy
+from pypx.actions.found import ANY_STUDY, Found, FoundSeries, FoundStudy
 from pypx.actions.progress import Progress, ignore_progress
 from pypx.dcmtk import findscu
 from pypx.dcmtk.binaries import Binaries, Feature
@@ -253,13 +253,12 @@ def _found(request: FindRequest, studies: Answered, series: Answered | None) -> 
         if of_series := _distinct(request.series_returning()):
             notes.append(f"With --StudyOnly nothing is told of series; left out: {', '.join(of_series)}.")
         whole = [FoundStudy(study.values) for study in whole]
-    a_study = studies.values[""][0]["StudyInstanceUID"] if series else ""
     return Found(
         tuple(whole),
         _tags(whole),
         request.arguments,
         _typed(request, request.study_query()),
-        _typed(request, request.series_query(a_study)) if series else "",
+        _typed(request, request.series_query(ANY_STUDY)) if series else "",
         (series.returncode if series else 0) or studies.returncode,
         tuple(notes),
         error=studies.error or (series.error if series else None),

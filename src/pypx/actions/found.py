@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pypx.dicom.numbers import whole_number
+from pypx.dicom.uid import is_uid
 from pypx.errors import InvalidInput, PypxError
 
 #: Members of a study or series that are not attributes of the PACS's answer.
 _NOT_ATTRIBUTES = frozenset({"uid", "series", "label", "command", "status"})
+
+#: Stands for a study's UID in the command line that asks for its series.
+ANY_STUDY = "STUDY_INSTANCE_UID"
 
 #: What may stand between two documents.
 _SPACE = " \t\r\n\ufeff"
@@ -76,7 +80,7 @@ class Found:
     command : str
         DCMTK's command line, quoted as a shell would need it.
     series_command : str
-        The same for the series level.
+        The same for the series of the study :data:`ANY_STUDY`.
     returncode : int
         Of the DCMTK program.
     notes : tuple of str
@@ -186,9 +190,14 @@ def _series_json(found: Found, index: int, series: FoundSeries) -> dict[str, Any
         "uid": _member(0, index, "uid"),
         **_attributes_json(found, series.values),
         "label": _member(0, "SERIES", "RetrieveLevel"),
-        "command": _member(0, found.series_command, "command"),
+        "command": _member(0, _command_for(found, series), "command"),
         "status": _member(0, "success", "status"),
     }
+
+
+def _command_for(found: Found, series: FoundSeries) -> str:
+    # What is no UID could be anything in a shell.
+    return found.series_command.replace(ANY_STUDY, series.study_uid) if is_uid(series.study_uid) else ""
 
 
 def _attributes_json(found: Found, values: Mapping[str, str]) -> dict[str, Any]:

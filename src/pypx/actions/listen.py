@@ -27,6 +27,7 @@ from pypx.dcmtk.binaries import Binaries
 from pypx.dicom.tls import TlsSettings
 from pypx.discretion import discreet, hide_below
 from pypx.errors import AssociationRejected, PypxError, RequestFailed
+from pypx.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -154,12 +155,24 @@ class Listener:
                     state.write(self._state(receiver))
                     on_ready(receiver.port)
                     self._watch(receiver, state)
+                    self._say_that_it_ends(receiver)
                     receiver.close(request.grace, lambda: self._stops > 1)
             finally:
                 receiver.close(0.0)
                 self._tell_finished(all_of_them=True)
         if left := receiver.failure or receiver.left:
             raise left
+
+    @property
+    def owed(self) -> int:
+        """Series that ``--then`` is still to be done with."""
+        return self._following.waiting if self._following else 0
+
+    def _say_that_it_ends(self, receiver: Receiver) -> None:
+        if count := receiver.associations:
+            some = counted(count, "association", "associations")
+            seconds = f"{self._request.grace:g} s"
+            self._tell(Line(False, f"stopping; {some} may finish within {seconds}; told again, it ends them"))
 
     def _watch(self, receiver: Receiver, state: StateFile) -> None:
         while not self._stops and not receiver.failure:
@@ -183,7 +196,7 @@ class Listener:
                 received=self._counts["received"],
                 duplicates=self._counts["duplicates"],
                 waiting=receiver.waiting,
-                owed=self._following.waiting if self._following else 0,
+                owed=self.owed,
                 failed=self._counts["failed"],
                 last_error=self._last_error,
             )
@@ -215,20 +228,23 @@ class Listener:
             self._say_problem(failed.error.message)
 
     def _problem(self, error: PypxError) -> None:
-        with self._lock:
-            self._counts["failed"] += 1
-        self._say_problem(error.sentence)
+        if self._say_problem(error.sentence):
+            with self._lock:
+                self._counts["failed"] += 1
 
-    def _say_problem(self, text: str) -> None:
+    def _say_problem(self, text: str) -> bool:
+        """Say it, unless it was said a moment ago; whether it was not."""
         text = discreet(text)
         now = time.monotonic()
         with self._lock:
             self._last_error = text
             self._told = {said: when for said, when in self._told.items() if now - when < _REPEAT_INTERVAL}
             if text in self._told:
-                return
+                # It goes on: whoever retries every few seconds says so once in a while.
+                return False
             self._told[text] = now
         self._tell(Line(True, text))
+        return True
 
     def _tell_finished(self, all_of_them: bool = False) -> None:
         try:

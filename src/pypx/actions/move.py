@@ -13,12 +13,13 @@ from pypx.actions.counting import listed, missing_kinds, with_counts
 from pypx.actions.following import Following
 from pypx.actions.plan import Request, Wanted, missing_series, requests
 from pypx.actions.progress import Progress, ignore_progress
-from pypx.actions.receiving.state import listening
+from pypx.actions.receiving.state import listeners
 from pypx.actions.repack import RepackResult, resume
 from pypx.actions.verdict import MoveResult, Verdict, described, has_all, judge, judge_sent
 from pypx.actions.ways import Get, Place, Way
 from pypx.actions.ways_move import Receive, Send
 from pypx.backoff import doubled
+from pypx.basemount.history import events_of
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event
 from pypx.basemount.smdb import Catalogue
@@ -32,8 +33,8 @@ from pypx.dicom.tls import TlsSettings
 from pypx.errors import (
     ConnectionLost,
     ConnectionRefused,
-    ListenerNotRunning,
     PeerTimeout,
+    PortInUse,
     PypxError,
     RequestFailed,
     RetrieveIncomplete,
@@ -147,9 +148,16 @@ def move(request: MoveRequest, basemount: Basemount, progress: Progress = ignore
 
 def _way(request: MoveRequest, caller: Caller, place: Place) -> Way:
     if request.receive_port is not None:
-        return Receive(caller, request.jobs, place, request.receive_port, request.receive_tls)
+        try:
+            return Receive(caller, request.jobs, place, request.receive_port, request.receive_tls)
+        except PortInUse as error:
+            ours = [one for one in listeners(place.basemount) if one.port == request.receive_port]
+            hint = (
+                f"px-listen of this BASEMOUNT receives on it: use --to {ours[0].aet}." if ours else error.hint
+            )
+            raise PortInUse(error.message, hint) from error
     if request.destination:
-        return Send(caller, request.jobs, request.destination)
+        return Send(caller, request.jobs, request.destination, place.basemount)
     return Get(caller, request.jobs, place)
 
 
@@ -168,10 +176,7 @@ def _is_here(request: MoveRequest, basemount: Basemount) -> bool:
     """Whether the images come into this BASEMOUNT: by ourselves, or by a px-listen that runs on it."""
     if not request.destination or request.receive_port is not None:
         return True
-    try:
-        return any(state.aet == request.destination for state in listening(basemount))
-    except ListenerNotRunning:
-        return False
+    return any(state.aet == request.destination for state in listeners(basemount))
 
 
 class _Retrieve:
@@ -205,6 +210,8 @@ class _Retrieve:
             # As many as there should be, of which the last retrieve knew that some are others.
             self._hold_against_list(wanted, suspect)
             missing = missing_series(wanted.values(), self._held(wanted), self._request.force)
+            # Those that are whole all the same did not fail in the end.
+            self._record_requested([wanted[uid] for uid in suspect if uid not in missing])
         verdicts = {
             uid: judge(series, before[uid], before[uid], None, None)
             for uid, series in wanted.items()
@@ -236,10 +243,15 @@ class _Retrieve:
         return {uid: count - self._foreign.get(uid, 0) for uid, count in counts.items()}
 
     def _failed_before(self, uids: Iterable[str]) -> list[str]:
-        """Those series whose last retrieve did not come to its end."""
+        """Those series whose last retrieve from this PACS, and nothing since, went wrong."""
         if not self._is_here:
             return []
-        return [uid for uid, record in self._catalogue.series_status(list(uids)).items() if record.failure]
+        known = self._catalogue.series_status(list(uids))
+        failed = [uid for uid, record in known.items() if record.failure]
+        pacs = self._request.node.called_ae_title
+        return [
+            uid for uid, events in events_of(self._catalogue, failed).items() if events[-1].target == pacs
+        ]
 
     def _hold_against_list(self, wanted: dict[str, Wanted], doubtful: Sequence[str]) -> None:
         """Find out which images series have, as far as the PACS lists them, and count those alone."""
@@ -284,9 +296,7 @@ class _Retrieve:
             return transfer.status is not None
         if series.series_uid in self._disagreeing:
             return True
-        if not self._is_here or transfer.status is None:
-            return False
-        return transfer.all_sent != (held >= series.expected)
+        return self._is_here and transfer.all_sent != (held >= series.expected)
 
     def _with_unsent(self, series: Sequence[Wanted], answers: _Answers) -> _Answers:
         """The answers for the series of one request, of which the PACS says that it sent fewer images."""

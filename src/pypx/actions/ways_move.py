@@ -13,8 +13,10 @@ from pypx.actions.parallel import side_by_side
 from pypx.actions.plan import Request
 from pypx.actions.receiving.admission import Admission
 from pypx.actions.receiving.receiver import Association, Observer, Receiver
+from pypx.actions.receiving.state import listeners
 from pypx.actions.repack import RepackResult
 from pypx.actions.ways import Answer, Arrived, Place, Way
+from pypx.basemount.layout import Basemount
 from pypx.dcmtk import movescu
 from pypx.dcmtk.caller import Caller
 from pypx.dcmtk.dimse import Transfer
@@ -149,13 +151,23 @@ class Receive(Way):
 
 
 class Send(Way):
-    """C-MOVE to another AE title: a px-listen on this BASEMOUNT, or a node that has nothing to do with it."""
+    """C-MOVE to another AE title: a px-listen on this BASEMOUNT, or a node that has nothing to do with it.
+
+    Parameters
+    ----------
+    caller : Caller
+    jobs : int
+    destination : str
+    basemount : Basemount
+        On which px-listen may run.
+    """
 
     name = "C-MOVE"
 
-    def __init__(self, caller: Caller, jobs: int, destination: str) -> None:
+    def __init__(self, caller: Caller, jobs: int, destination: str, basemount: Basemount) -> None:
         super().__init__(caller, jobs)
         self._destination = destination
+        self._basemount = basemount
 
     def bring(
         self, asked: Sequence[Request], arrived: Arrived, preference: str = ""
@@ -179,11 +191,30 @@ class Send(Way):
         )
 
     def settle(self, is_complete: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + LATE
+        waiting, deadline = 0, time.monotonic() + LATE
         while not is_complete() and time.monotonic() < deadline:
             time.sleep(_TICK * 4)
+            before, waiting = (
+                waiting,
+                self._waiting_there(),
+            )
+            if waiting and waiting != before:
+                # px-listen has them, and they are on their way into the catalogue.
+                deadline = time.monotonic() + max(LATE, self._caller.timeout)
+
+    def _waiting_there(self) -> int:
+        """How many images px-listen has that are not in the catalogue yet."""
+        return sum(one.waiting for one in listeners(self._basemount) if one.aet == self._destination)
 
     def hint(self, transfer: Transfer) -> str:
         if transfer.completed:
             return ""
-        return f"Make sure that the PACS knows AE title {self._destination} and can reach it."
+        title = self._destination
+        if any(one.aet == title for one in listeners(self._basemount)):
+            return (
+                f"Ask px-listen --status what the matter is, and the PACS whether it knows AE title {title}."
+            )
+        return (
+            f"Make sure that the PACS knows AE title {title} and can reach it. No px-listen of that title"
+            " runs on this BASEMOUNT: start it, if that is where the images are to come."
+        )

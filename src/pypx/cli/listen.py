@@ -132,8 +132,8 @@ class _Size(click.ParamType[int]):
 def command(verbosity: int | None, status: bool, json: bool, **options: Any) -> None:
     """Receive images from any PACS or modality (C-STORE), and put them into the tree and the catalogue.
 
-    Runs until it is told to stop (Ctrl-C or SIGTERM): then it takes no more associations, finishes those
-    that are open (told again: ends them), packs what came, and ends. It says a line for each
+    Runs until it is told to stop (Ctrl-C, SIGTERM or SIGHUP): then it takes no more associations, finishes
+    those that are open (told again: ends them), packs what came, and ends. It says a line for each
     finished series and each problem. With --then push,register, each series that is finished is put into
     storage and registered with CUBE; what fails because a service is away is tried again until it is back.
     """
@@ -213,11 +213,14 @@ def _listen(options: Mapping[str, Any], verbosity: int) -> None:
     over = " over TLS" if listener.uses_tls else ""
     terminal.show_log("px-listen", verbosity)
     logging.getLogger(_RETRYING).addFilter(_at_info)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: listener.stop())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # nohup has SIGHUP ignored, and means that.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: listener.stop())
     listener.run(ready)
     if verbosity >= 1:
-        _say("stopped; all that was received is packed")
+        owed = f"; the next start goes on with {_series(listener.owed)}" if listener.owed else ""
+        _say(f"stopped; all that was received is packed{owed}")
 
 
 def _at_info(record: logging.LogRecord) -> bool:
@@ -229,6 +232,10 @@ def _at_info(record: logging.LogRecord) -> bool:
 
 def _say(text: str) -> None:
     terminal.say(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} px-listen", text)
+
+
+def _series(owed: int) -> str:
+    return f"{owed} series to be pushed or registered"
 
 
 def _show_status(options: Mapping[str, Any], json: bool) -> None:
@@ -245,7 +252,7 @@ def _show_status(options: Mapping[str, Any], json: bool) -> None:
             f"{state.aet} on port {state.port}{' over TLS' if state.tls else ''} since {state.since}:"
             f" {associations} ({state.open} open, {state.refused} refused),"
             f" {images} received, {state.waiting} waiting, {state.failed} failed"
-            f"{f', {state.owed} series to be pushed or registered' if state.owed else ''}."
+            f"{f', {_series(state.owed)}' if state.owed else ''}."
         )
         if state.last_error:
             terminal.write_stdout(f"Last error: {state.last_error}")

@@ -28,7 +28,7 @@ px-status --StudyInstanceUID 1.2.840.113619.2.1
 px-status --SeriesInstanceUID 1.2.840.113619.2.1.7 --db /data/dicom/log
 px-find … --PatientID 7654321 | px-status
 px-find … --PatientID 7654321 | px-status --watch
-px-find … --PatientID 7654321 | px-status | jq '.data[] | select(.state != "complete")'
+px-find … --PatientID 7654321 | px-status | jq '.data[] | select(.packed != .requested)'
 """
 
 

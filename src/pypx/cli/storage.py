@@ -121,6 +121,7 @@ def _fields(options: Mapping[str, Any], inherited: Mapping[str, Any]) -> Mapping
     if is_swift and not (fields.get("ip") or fields.get("authurl")):
         raise UsageError(
             "Which storage?",
-            "Name it by --swift KEY, with --swiftIP and --swiftLogin, or with --storeBaseLocation DIR.",
+            "Name it by --swift KEY, or by the options of px-push: --swiftIP and --swiftLogin, or"
+            " --storeBaseLocation DIR.",
         )
     return fields

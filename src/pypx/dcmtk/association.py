@@ -64,6 +64,9 @@ _UNREADABLE = re.compile(
 #: Lines of a data set's dump: the query that failed. Whatever they hold is no reason.
 _DUMPED = re.compile(r"[WEF]: (?:$|#|\([0-9a-f]{4},[0-9a-f]{4}\))")
 
+#: Reasons of rejections that may be gone a moment later.
+_BUSY = ("Temporary Congestion", "Local Limit Exceeded")
+
 _REJECTED_REASON = re.compile(r"Reason: (?P<reason>.+)")
 
 
@@ -154,7 +157,9 @@ def _rejection(node: Node, text: str) -> PypxError | None:
         )
     if "Calling AE Title" in reason:
         return CallingTitleUnknown(f"{node} does not know our AE title {node.calling_ae_title!r}")
-    return AssociationRejected(f"{node} rejected the association ({reason})")
+    is_passing = any(sign in reason for sign in _BUSY)
+    hint = "It is busy, or lacks space: try again later, or ask its administrator." if is_passing else ""
+    return AssociationRejected(f"{node} rejected the association ({reason})", hint)
 
 
 def _no_connection(node: Node, text: str, reason: str) -> PypxError:

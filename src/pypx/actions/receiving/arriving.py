@@ -76,6 +76,8 @@ class ArrivingSeries:
         with self._lock:
             for one in result.series:
                 uid = one.series.get("SeriesInstanceUID", "")
+                if not uid:
+                    continue  # damaged: of those each is told
                 series = self._series.setdefault(uid, _Series(one.series))
                 series.images += sum(one.counts.values())
                 series.last, series.is_changed = now, True

@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -152,10 +153,10 @@ class Packer:
 
     def _sweep(self) -> None:
         for path in self._arrivals.sweep():
+            # What was in the way of one that is stuck may be gone by now.
             if path not in self._set_aside:
-                # What is in the way of one that is stuck may be gone by now.
-                self._stuck.pop(path, None)
                 self._waiting[path] = None
+        self._stuck = {path: error for path, error in self._stuck.items() if path.exists()}
 
     def _pack_waiting(self) -> None:
         while self._waiting:
@@ -192,17 +193,21 @@ class Packer:
 
     def _pack_together(self, batch: list[Path]) -> None:
         # A file that a peer's abort removed again is left out, and is nothing to tell of.
-        self._tell(pack(batch, self._basemount, self._catalogue, self._templates, source=Source.TAKE))
+        self._tell(pack(batch, self._basemount, self._catalogue, self._templates, source=Source.TAKE), batch)
 
     def _resume(self) -> None:
         taken_up = resume(self._basemount, self._catalogue, self._templates)
         if taken_up:
-            self._tell(taken_up)
+            self._tell(taken_up, ())
 
-    def _tell(self, packed: RepackResult) -> None:
+    def _tell(self, packed: RepackResult, batch: Collection[Path]) -> None:
         """Tell of what is done, also where it was not all; that is a problem as any other."""
-        self._stuck.update((failed.path, failed.error) for failed in packed.failed)
-        self._on_packed(packed)
+        failed = {one.path: one.error for one in packed.failed}
+        new = tuple(one for one in packed.failed if one.path not in self._stuck)
+        for path in batch:
+            self._stuck.pop(path, None)
+        self._stuck.update(failed)
+        self._on_packed(replace(packed, failed=new))
         packed.raise_if_stopped()
 
     def _start_anew(self) -> None:

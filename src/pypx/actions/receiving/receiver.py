@@ -231,7 +231,7 @@ class Receiver:
             with self._lock:
                 self._running.discard(thread)
             visitor.connection.close()
-            self._observer.on_problem(InternalError(f"{visitor.address} cannot be served now ({error})"))
+            self._observer.on_problem(_cannot_serve(visitor, error))
 
     def _watch_space(self) -> None:
         """End what is received before the disk is full.
@@ -261,6 +261,8 @@ class Receiver:
             pass  # it came at the last moment
         except PypxError as error:
             self._observer.on_problem(error)
+        except OSError as error:
+            self._observer.on_problem(_cannot_serve(visitor, error))
         except Exception as error:
             # Nothing that one association does may be felt by another.
             logger.debug("internal error", exc_info=True)
@@ -341,6 +343,15 @@ class Receiver:
     def _free(self) -> int:
         """Bytes free where images arrive and where they go; of what is not there for the moment, none."""
         return min((_free_in(tree) for tree in self._trees if tree.is_dir()), default=0)
+
+
+def _cannot_serve(visitor: Visitor, error: Exception) -> InternalError:
+    """The system gives no more files, or no more threads; the peer has to come again."""
+    return InternalError(
+        f"{visitor.address} cannot be served now ({error})",
+        "Should that go on, raise what this process may have (ulimit -n, ulimit -u; of a systemd unit"
+        " LimitNOFILE= and TasksMax=).",
+    )
 
 
 def _free_in(tree: Path) -> int:

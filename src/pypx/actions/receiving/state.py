@@ -18,7 +18,7 @@ from typing import Any
 from pypx.basemount.layout import Basemount
 from pypx.basemount.modes import make_directory, open_file
 from pypx.basemount.trouble import unusable
-from pypx.errors import ListenerNotRunning
+from pypx.errors import BasemountUnusable, ListenerNotRunning
 
 #: A state older than this may be that of a listener that hangs. The clock may also have been set: one that
 #: lives writes another within these seconds.
@@ -186,9 +186,16 @@ def listening(basemount: Basemount, port: int | None = None) -> list[ListenerSta
     ------
     ListenerNotRunning
         When none runs, or one hangs.
+    BasemountUnusable
+        When we may not look.
     """
-    files = [file for file in sorted(basemount.log.glob("listen-*.json")) if _is_of(file, port)]
-    states = {file: state for file in files if (state := _read(file))}
+    try:
+        files = [file for file in sorted(basemount.log.iterdir()) if _is_of(file, port)]
+        states = {file: state for file in files if (state := _read(file))}
+    except FileNotFoundError:
+        states = {}
+    except OSError as error:
+        raise unusable(error, Path(error.filename or basemount.log)) from error
     if not states:
         where = f"on {basemount.root}" if port is None else f"on port {port} and {basemount.root}"
         raise ListenerNotRunning(f"No px-listen runs {where}")
@@ -196,6 +203,14 @@ def listening(basemount: Basemount, port: int | None = None) -> list[ListenerSta
         if state.is_stale:
             states[file] = _next(file, state)
     return list(states.values())
+
+
+def listeners(basemount: Basemount) -> list[ListenerState]:
+    """The state of each px-listen that runs on this BASEMOUNT, as far as one may look."""
+    try:
+        return listening(basemount)
+    except (ListenerNotRunning, BasemountUnusable):
+        return []
 
 
 def _is_of(file: Path, port: int | None) -> bool:
@@ -234,6 +249,8 @@ def _is_held(file: Path) -> bool:
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except PermissionError:
+        raise
     except OSError:
         pass  # it is gone
     return False
@@ -243,5 +260,7 @@ def _read(file: Path) -> ListenerState | None:
     """The state in this file, if its owner still holds the lock."""
     try:
         return ListenerState.from_json(json.loads(file.read_bytes())) if _is_held(file) else None
+    except PermissionError:
+        raise
     except (OSError, ValueError):
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import catalogues
 import datasets
@@ -22,6 +23,10 @@ from storing import Destination, DirectoryDestination, SwiftDestination
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a script: what the tests start would ignore Ctrl-C as well.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes is up to what else the machine is at: the first one imports and compiles, too.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 #: Starts an empty PACS of this test's own, to fill, to kill, to start again.
 StartPacs: TypeAlias = Callable[[], Pacs]

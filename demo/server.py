@@ -19,6 +19,14 @@ HOST = "127.0.0.1"
 _PORTS = range(15000, 32768)
 _TRIES = 100
 
+#: Processes that run tests beside one another each choose from a share of their own (pytest-xdist's name for
+#: one ends in its number): what is free when a server is configured is to be free when it starts.
+_SHARES = 4
+_SHARE = int(os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw") or 0) % _SHARES
+
+#: Those given already: somebody may count on one that nobody listens on now.
+_given: set[int] = set()
+
 #: Not the generator that tests set to a state of their own: several would draw the same.
 _ANY = random.SystemRandom()
 
@@ -36,6 +44,8 @@ class ServerFailed(Exception):
 def free_port(preferred: int = 0) -> int:
     """A TCP port that nobody holds at this moment: the preferred one, or, where somebody does, any other.
 
+    No other is given twice, until there are few left.
+
     Raises
     ------
     OSError
@@ -44,10 +54,14 @@ def free_port(preferred: int = 0) -> int:
     if preferred and _is_free(preferred, reuse=True):
         return preferred
     # Not one that bind() would choose: the next program that connects to somewhere may be given that.
-    some = (_ANY.choice(_PORTS) for _ in range(_TRIES))
-    port = next((port for port in some if _is_free(port)), None)
+    ours = _PORTS[_SHARE::_SHARES]
+    if len(_given) > len(ours) // 2:
+        _given.clear()
+    some = (_ANY.choice(ours) for _ in range(_TRIES))
+    port = next((port for port in some if port not in _given and _is_free(port)), None)
     if port is None:
         raise OSError(f"No port of {_PORTS[0]} to {_PORTS[-1]} seems to be free")
+    _given.add(port)
     return port
 
 
@@ -116,9 +130,11 @@ class Server:
 
     def start_again(self) -> Self:
         """Start once more after an end or a kill, on the same ports and with the data it had."""
-        if not self._run(self._command):
-            raise ServerFailed(f"{self.name} does not come up again:\n{self.log}")
-        return self
+        # Of those that were killed with it, one may hold its port for another moment.
+        for _ in range(self._attempts):
+            if self._run(self._command):
+                return self
+        raise ServerFailed(f"{self.name} does not come up again:\n{self.log}")
 
     def _run(self, command: list[str]) -> bool:
         self._command = command

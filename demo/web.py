@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from demo.server import HOST
+from demo.server import HOST, free_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class WebServer:
         self.port = port
 
     def start(self) -> Self:
-        """Listen; after an end, at the same port."""
+        """Listen; after an end, at the same port, which nobody else is given meanwhile."""
+        self.port = self.port or free_port()
         self._server = _Server((HOST, self.port), partial(_Handler, self._reply))
-        self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self

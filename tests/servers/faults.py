@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from demo.server import HOST
+from demo.server import HOST, free_port
 
 #: Headers about one connection, not about what is asked (RFC 9110, 7.6.1).
 _OF_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade"})
@@ -142,7 +142,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, target: int, proxy: FaultyProxy) -> None:
-        super().__init__((HOST, 0), _Handler)
+        super().__init__((HOST, free_port()), _Handler)
         self.target = target
         self.proxy = proxy
 

@@ -78,14 +78,14 @@ class Postgresql(Server):
 
     def answers(self) -> bool:
         try:
-            self.run("select 1")
+            self.run("select 1", patience=2)
         except psycopg.OperationalError:
             return False
         return True
 
-    def run(self, statement: str, database: str = "postgres") -> None:
-        """One statement, as the owner of it all."""
-        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=2) as connection:
+    def run(self, statement: str, database: str = "postgres", patience: int = 60) -> None:
+        """One statement, as the owner of it all; seconds in which the server is to let us in."""
+        with psycopg.connect(self.url(database), autocommit=True, connect_timeout=patience) as connection:
             connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
 
     def url(self, database: str) -> str:

@@ -81,6 +81,10 @@ pipeline = {what}-server
 [app:{what}-server]
 use = egg:swift#{what}
 recon_cache_path = {directory}
+# What a container is not told in time, nobody tells it here: it lists what was removed, and not what is new.
+conn_timeout = 20
+node_timeout = 60
+container_update_timeout = 60
 """
 
 _PROXY = """\
@@ -280,7 +284,7 @@ class Swift:
         AssertionError
             When the answer is no success.
         """
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=20)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=90)
         try:
             account, token = self._let_in(connection)
             connection.request(method, f"{account}/{path}", body, {"X-Auth-Token": token, **headers})
@@ -293,7 +297,7 @@ class Swift:
 
     def let_in(self) -> tuple[str, str]:
         """The path of the account, and a token for it."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=20)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=90)
         try:
             return self._let_in(connection)
         finally:

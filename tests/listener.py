@@ -72,7 +72,7 @@ class PxListen:
         """What it said so far."""
         return "".join(self.lines)
 
-    def wait_for(self, pattern: str, seconds: float = 60.0) -> str:
+    def wait_for(self, pattern: str, seconds: float = 120.0) -> str:
         """The first line that it says with this in it."""
         return until(lambda: next((one for one in self.lines if re.search(pattern, one)), ""), seconds)
 
@@ -109,7 +109,7 @@ class PxListen:
 
 def until(
     condition: Callable[[], Any],
-    seconds: float = 60.0,
+    seconds: float = 120.0,
     said: Callable[[], str] = lambda: "it did not come to that in time",
 ) -> Any:
     """Wait for a condition, and give back what it gave."""
@@ -130,7 +130,7 @@ def send(
 ) -> tuple[list[Path], str]:
     """Send files over one association with storescu; those that were acknowledged, and what it said."""
     sender = start_sending(port, files, aet, aec)
-    said = sender.communicate(timeout=120)[0]
+    said = sender.communicate(timeout=400)[0]
     return acknowledged(said), said
 
 

@@ -56,7 +56,7 @@ def register(
     status: int = 0,
     stdin: str = "",
     environment: Mapping[str, str] | None = None,
-    timeout: float = 60.0,
+    timeout: float = 400.0,
 ) -> Ran:
     """Run px-register with the CUBE that the BASEMOUNT knows; it must end with this status."""
     ran = run_tool(

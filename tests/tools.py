@@ -16,7 +16,7 @@ import tempfile
 import termios
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ SCRIPTS = Path(sys.executable).parent
 
 #: In the environment of everything that a test starts, so that what is left of it can be found.
 _MARK = "PYPX_TEST_RUN"
+
+#: Seconds after which a tool hangs: many times what any of them takes where the machine is its own.
+_PATIENCE = 400.0
 
 #: Permissions of files mean nothing to root, until it gives up its capabilities.
 _WITHOUT_PRIVILEGES = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
@@ -88,7 +91,7 @@ class Running:
         self.process.stdin.close()
         self.process.stdin = None
 
-    def wait(self, timeout: float = 120.0) -> Ran:
+    def wait(self, timeout: float = _PATIENCE) -> Ran:
         """Feed it its stdin and take what it writes until it ends; a tool that leaves children fails."""
         try:
             stdout, stderr = self.process.communicate(self._stdin, timeout)
@@ -184,7 +187,7 @@ def run_tool(
     stdin: str | bytes = "",
     environment: Mapping[str, str] | None = None,
     directory: Path | None = None,
-    timeout: float = 120.0,
+    timeout: float = _PATIENCE,
     unprivileged: bool = False,
 ) -> Ran:
     """Run a console script to its end, none of its streams a terminal.
@@ -208,15 +211,19 @@ def run_in_terminal(
     columns: int = 80,
     rows: int = 24,
     environment: Mapping[str, str] | None = None,
-    timeout: float = 120.0,
+    timeout: float = _PATIENCE,
+    on_shown: Callable[[str, Running], None] = lambda _shown, _running: None,
 ) -> Ran:
-    """Run a console script with all its streams a terminal of this size; all it shows is in ``stdout``."""
+    """Run a console script with all its streams a terminal of this size; all it shows is in ``stdout``.
+
+    A caller may do something about what has been shown so far, each time that there is more.
+    """
     ours, theirs = pty.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         running = Running(*command, environment=environment, terminal=theirs)
         os.close(theirs)
-        shown = _read_until_end(ours, running, time.monotonic() + timeout)
+        shown = _read_until_end(ours, running, time.monotonic() + timeout, on_shown)
     finally:
         os.close(ours)
     ran = running.wait()
@@ -225,7 +232,9 @@ def run_in_terminal(
     return Ran(ran.status, text, "", ran.seconds)
 
 
-def _read_until_end(terminal: int, running: Running, deadline: float) -> bytes:
+def _read_until_end(
+    terminal: int, running: Running, deadline: float, on_shown: Callable[[str, Running], None]
+) -> bytes:
     os.set_blocking(terminal, False)
     shown = b""
     while True:
@@ -233,6 +242,7 @@ def _read_until_end(terminal: int, running: Running, deadline: float) -> bytes:
         try:
             while part := os.read(terminal, 65536):
                 shown += part
+                on_shown(shown.decode(errors="replace"), running)
         except BlockingIOError:
             pass
         except OSError:

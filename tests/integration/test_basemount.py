@@ -153,7 +153,7 @@ for directory in basemount.abandoned_incoming():
         subprocess.Popen([sys.executable, "-c", script, basemount.log], stdout=subprocess.PIPE, text=True)
         for _ in range(8)
     ]
-    answers = [taker.communicate(timeout=200)[0].split() for taker in takers]
+    answers = [taker.communicate(timeout=400)[0].split() for taker in takers]
     assert [taker.returncode for taker in takers] == [0] * 8
     assert sorted(int(number) for answer in answers for number in answer) == list(range(200))
     assert list(basemount.incoming.iterdir()) == []

@@ -214,7 +214,7 @@ print(new)
         )
         for number in range(8)
     ]
-    answers = [writer.communicate(timeout=200)[0].split() for writer in writers]
+    answers = [writer.communicate(timeout=400)[0].split() for writer in writers]
     assert [writer.returncode for writer in writers] == [0] * 8
     assert sum(int(answer[-1]) for answer in answers) == 1600
     assert _rows(basemount, "select count(*) from instance") == [(1600,)]

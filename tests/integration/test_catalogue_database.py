@@ -122,7 +122,7 @@ def test_eight_processes_that_open_an_earlier_catalogue_at_once(version_1):
         )
         for _ in range(8)
     ]
-    assert [reader.communicate(timeout=200) for reader in readers] == [("1\n", "")] * 8
+    assert [reader.communicate(timeout=400) for reader in readers] == [("1\n", "")] * 8
     assert catalogues.rows(version_1.root, "select version from smdb_version") == [(VERSION,)]
 
 

@@ -28,7 +28,7 @@ def px_find(pacs: FindProvider, *options: str) -> list[str]:
 def in_shell(command: str, pacs: FindProvider) -> subprocess.CompletedProcess[str]:
     """A command line of a shell, in which FIND is px-find with the address of a PACS."""
     line = command.replace("FIND", " ".join([f"{SCRIPTS}/px-find", *px_find(pacs)[1:-1], "'P-*'"]))
-    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=400, check=False)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     return done
@@ -162,7 +162,7 @@ def test_a_failure_that_nobody_hears(redirection: str) -> None:
         ["bash", "-c", f"{SCRIPTS}/px-find 127.0.0.1:NOBODY:1 --PatientID X {redirection}"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 1

@@ -73,7 +73,7 @@ def test_a_provider_that_behaves_sends_so_many_pdus(
     with _pacs() as pacs:
         ran = run_tool(*_command(pacs, basemount, way, 30), stdin=found)
         assert ran.status == 0, ran.stderr
-        until(lambda: pacs.counter.sent == _PDUS[way], 5)
+        until(lambda: pacs.counter.sent == _PDUS[way])
     _assert_true(ran, basemount, files)
 
 
@@ -106,7 +106,8 @@ def test_what_never_ends_is_ended(found: str, tmp_path: Path, files: list[Path],
         basemount = tmp_path / f"{way}-{at}"
         with _pacs(Fault(misdeed, at)) as pacs:
             ran = run_tool(*_command(pacs, basemount, way, 1), stdin=found)
-        assert ran.seconds < 30
+        # It would take a thousand, or 120 where the time-out is not heeded; others run beside it.
+        assert ran.seconds < 100
         _assert_true(ran, basemount, files)
 
     points = [("get", 0), ("get", 2), ("get", 6), ("move", 0), ("move", 4), ("move", 8)]
@@ -139,7 +140,7 @@ def test_ctrl_c_ends_what_never_ends(found: str, tmp_path: Path, files: list[Pat
             running.feed()
             until(lambda: pacs.counter.sent > at)
             running.interrupt(signal.SIGINT)
-            assert running.wait(30).status == 130
+            assert running.wait().status == 130
         assert_holds_part_of(basemount, files)
 
     points = [("get", 2), ("get", 5), ("move", 3), ("move", 6)]

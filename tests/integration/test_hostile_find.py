@@ -157,7 +157,7 @@ def test_how_a_pacs_calls_itself(what: str) -> None:
 def test_a_provider_that_behaves_sends_so_many_pdus() -> None:
     with HostileProvider(ARCHIVE.find) as pacs:
         _assert_found(_find(pacs))
-        until(lambda: pacs.counter.sent == _PDUS, 5)
+        until(lambda: pacs.counter.sent == _PDUS)
 
 
 @pytest.mark.parametrize("misdeed", [Misdeed.ABORT, Misdeed.RESET, Misdeed.HALF])
@@ -183,7 +183,8 @@ def test_what_never_ends_is_ended(misdeed: Misdeed) -> None:
     def case(at: int) -> None:
         with HostileProvider(ARCHIVE.find, fault=Fault(misdeed, at)) as pacs:
             ran = _find(pacs, timeout=3)
-        assert ran.seconds < 30
+        # As long as nobody else is given the processor, less than ten.
+        assert ran.seconds < 100
         if at == 4:
             _assert_found(ran)
         else:
@@ -201,7 +202,7 @@ def test_ctrl_c_ends_what_never_ends(misdeed: Misdeed) -> None:
             running.feed()
             until(lambda: pacs.counter.sent > at)
             running.interrupt(signal.SIGINT)
-            assert running.wait(20).status == 130
+            assert running.wait().status == 130
 
     together({str(at): lambda at=at: case(at) for at in (0, 2)})
 

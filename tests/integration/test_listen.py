@@ -279,7 +279,7 @@ def test_sigterm_finishes_what_runs(basemount: Path, tmp_path: Path) -> None:
         listen.running.interrupt(signal.SIGTERM)
         assert "1 association may finish within 60 s" in listen.wait_for("stopping")
         until(lambda: "Connection refused" in send(listen.port, sent[:1])[1])
-        said = sender.communicate(timeout=200)[0]
+        said = sender.communicate(timeout=400)[0]
         assert said.count("I: Received Store Response (Success)") == len(sent)
         assert listen.running.process.wait(120) == 0
     assert "all that was received is packed" in listen.log
@@ -325,7 +325,7 @@ def test_two_on_one_basemount(basemount: Path, files: list[Path], tmp_path: Path
     with PxListen(basemount) as one, PxListen(basemount, "--aet", "SECOND") as two:
         senders = [start_sending(one.port, files), start_sending(two.port, other)]
         for sender in senders:
-            sender.communicate(timeout=200)
+            sender.communicate(timeout=400)
         assert {told["aet"] for told in status(basemount).json["data"]} == {"CHRISLOCAL", "SECOND"}
         one.kill()
         assert [told["aet"] for told in status(basemount).json["data"]] == ["SECOND"]

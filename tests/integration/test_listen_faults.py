@@ -152,7 +152,7 @@ def _association_request(file: Path) -> bytes:
             request = connection.recv(65536)
             while len(request) < 6 + int.from_bytes(request[2:6]):
                 request += connection.recv(65536)
-    sender.communicate(timeout=200)
+    sender.communicate(timeout=400)
     return request
 
 

@@ -48,7 +48,7 @@ def _send(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=120,
+        timeout=400,
         check=False,
     )
     return acknowledged(done.stdout), done.stdout

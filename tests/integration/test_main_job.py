@@ -97,7 +97,7 @@ def test_a_pipe_as_typed(pacs: Pacs, basemount: Path) -> None:
         stdin=find.stdout,
         capture_output=True,
         check=False,
-        timeout=200,
+        timeout=400,
     )
     assert (find.wait(), move.returncode) == (0, 0)
     assert json.loads(move.stdout)["summary"]["stored"] == 24

@@ -137,6 +137,6 @@ def test_a_person_is_asked_for_the_password(basemount: Path) -> None:
         except OSError:
             break
     os.close(ours)
-    assert running.process.wait(20) == 0
+    assert running.process.wait(120) == 0
     assert b"mine" not in shown
     assert _services(basemount, "cube")["local"]["password"] == word

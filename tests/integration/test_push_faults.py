@@ -60,7 +60,7 @@ def _push_through(
         options = push_arguments(
             basemount, container, "--StudyInstanceUID", study.uid, *_PATIENCE, *arguments
         )
-        return run_tool("px-push", *options, timeout=120), proxy
+        return run_tool("px-push", *options), proxy
 
 
 def _once_a_name(answer: Answer) -> Rule:
@@ -197,7 +197,7 @@ def test_storage_that_goes_down_in_the_middle_and_comes_back(basemount, tmp_path
         server.stop()
         time.sleep(1.0)
         server.start_again()
-        ran = running.wait(120)
+        ran = running.wait()
         assert ran.status == 0, ran.stderr
         assert_stored(container, _files(basemount))
 
@@ -213,7 +213,7 @@ def test_storage_that_stays_down(basemount, tmp_path, study) -> None:
         running.feed()
         _wait_until(lambda: len(server.objects("", container.container)) > 3)
         server.stop()
-        ran = running.wait(120)
+        ran = running.wait()
         assert ran.status == 1
         assert ran.error == "storage-unreachable"
         assert_lists_agree(ran)
@@ -359,7 +359,7 @@ def test_no_secret_is_shown_anywhere(basemount, swift_container, study, tmp_path
                 "px-push", *options, *_PATIENCE, "--verbosity", 3, "--debugToDir", debug, "--retries", 3
             )
             lines = _command_lines(running)
-            ran = running.wait(120)
+            ran = running.wait()
         for secret in secrets:
             assert secret not in ran.stdout.encode() + ran.stderr.encode()
             assert not any(secret in line for line in lines)

@@ -221,7 +221,7 @@ def test_memory_does_not_grow_with_the_number_of_names(basemount, files, tmp_pat
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
         )
         command = (SCRIPTS / "px-repack", "--db", basemount / "log", "--files-from", tmp_path / "list")
-        ran = run_tool("python", "-c", script, *command, "--jobs", "2", timeout=120)
+        ran = run_tool("python", "-c", script, *command, "--jobs", "2")
         # The larger of the two processes.
         peaks.append(int(ran.stdout))
     assert peaks[1] < peaks[0] + 4000

@@ -44,7 +44,6 @@ def _move(pacs: Any, basemount: Path, *options: str | int, uid: str = "") -> Ran
     return run_tool(
         *("px-move", *pacs.node.options, "--db", basemount / "log", *options),
         *("--StudyInstanceUID", uid or _study().uid),
-        timeout=120,
     )
 
 
@@ -246,7 +245,7 @@ def test_to_a_listener_on_this_basemount(pacs: Pacs, basemount: Path, tmp_path: 
         assert {verdict["state"] for verdict in again.json["data"]} == {"already here"}
         # All that was asked for is here: the listener waits for no more.
         for series in study.all_series:
-            assert "complete" in listen.wait_for(str(series.uid), 10)
+            assert "complete" in listen.wait_for(str(series.uid))
     assert_holds(basemount, study.write(tmp_path / "sent"))
 
 

@@ -52,12 +52,10 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
     assert list(directory.iterdir()) == []
 
 
-def walk(scratch: Path, *arguments: str, timeout: float = 120.0, **settings: str | Path | int) -> Ran:
+def walk(scratch: Path, *arguments: str, **settings: str | Path | int) -> Ran:
     """Run the walk with these variables."""
     environment = {name: str(value) for name, value in settings.items()}
-    return run_tool(
-        WORKFLOW, *arguments, environment={**environment, "TMPDIR": str(scratch)}, timeout=timeout
-    )
+    return run_tool(WORKFLOW, *arguments, environment={**environment, "TMPDIR": str(scratch)})
 
 
 #: One whom both PACS know, and what they have.
@@ -92,7 +90,7 @@ def test_the_walk_at_the_demo_comes_by_every_tool(scratch: Path) -> None:
 
 def test_the_walk_on_a_terminal_of_80_columns(scratch: Path) -> None:
     require("dcmqrscp", "dcmtk")
-    ran = run_in_terminal((WORKFLOW, "--demo"), environment={"TMPDIR": str(scratch)}, timeout=120)
+    ran = run_in_terminal((WORKFLOW, "--demo"), environment={"TMPDIR": str(scratch)})
     assert ran.status == 0
     lines = re.sub(r"\x1b\[[0-9;?]*\w", "", ran.stdout.replace("\r", "")).splitlines()
     titles = [line for line in lines if line.startswith("── ")]
@@ -129,7 +127,6 @@ def test_the_blocks_can_be_copied_into_a_shell(tmp_path: Path) -> None:
         *("python", "-m", "demo.site", "bash", "-c", f"cd {here}\n{copied}"),
         directory=CHECKOUT,
         environment={"TMPDIR": str(tmp_path)},
-        timeout=120,
     )
     assert ran.status == 0, ran.stderr
     assert (here / "done.json").stat().st_size > 0

@@ -209,9 +209,7 @@ class Scene:
 
     def _finish(self, text: str) -> None:
         arguments = ("-o", "pipefail", "-c", "\n".join([*self._exported, text]))
-        ran = run_tool(
-            "/bin/bash", *arguments, environment=self._environment, directory=self.here, timeout=120
-        )
+        ran = run_tool("/bin/bash", *arguments, environment=self._environment, directory=self.here)
         said = f"{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
         assert ran.status == 0, f"{text}\nended with {ran.status}:\n{said}"
 

@@ -8,6 +8,7 @@ import pytest
 
 from archives import a_study, archive, series_uid, study_uid
 from finding import assert_fails, assert_says, find, numbers_of, series_of
+from pypx.actions.asking import WIDENING
 from servers.find_provider import FindProvider, Habit, element, tag_of
 from servers.habits import (
     aborting,
@@ -17,6 +18,7 @@ from servers.habits import (
     for_requests,
     of_level,
     sending,
+    told_to_stop,
     waiting,
 )
 from tools import run_tool
@@ -256,11 +258,11 @@ def test_the_series_of_one_study_are_no_data_sets(broken: str) -> None:
 
 
 def test_answers_that_are_slow_and_in_time() -> None:
-    with FindProvider(archive(1), waiting(0.8)) as pacs:
-        ran = find(pacs, "--PatientID", "P-*", "--timeout", "3.5")
+    with FindProvider(archive(1), waiting(1.3)) as pacs:
+        ran = find(pacs, "--PatientID", "P-*", "--timeout", "6")
     assert ran.stderr == ""
     assert series_of(ran) == [[series_uid(1, 1), series_uid(1, 2)]]
-    assert ran.seconds > 4
+    assert ran.seconds > 6
 
 
 def test_answers_that_are_too_slow() -> None:
@@ -291,7 +293,7 @@ def test_thousands_of_answers() -> None:
 
 
 def test_a_limit_ends_the_query_at_the_pacs() -> None:
-    with FindProvider(archive(500, series=0), of_level("STUDY", waiting(0.005))) as pacs:
+    with FindProvider(archive(500, series=0), of_level("STUDY", told_to_stop(lambda _: 5))) as pacs:
         ran = find(pacs, "--PatientID", "P-*", "--limit", "5")
     assert numbers_of(ran) == [1, 2, 3, 4, 5]
     assert pacs.cancelled == 1
@@ -303,7 +305,8 @@ def test_a_limit_counts_what_fits() -> None:
         *[a_study(number, PatientName="Other") for number in range(1, 91)],
         *[a_study(n) for n in range(91, 111)],
     ]
-    with FindProvider(held, of_level("STUDY", waiting(0.005)), ignores=["PatientName"]) as pacs:
+    asked_for = told_to_stop(lambda request: 3 * WIDENING**request.number)
+    with FindProvider(held, of_level("STUDY", asked_for), ignores=["PatientName"]) as pacs:
         ran = find(pacs, "--PatientName", "Doe*", "--limit", "3", "--StudyOnly")
     assert numbers_of(ran) == [91, 92, 93]
     assert len(pacs.requests) == 3

@@ -85,8 +85,8 @@ def test_no_value_reaches_a_terminal_raw(options: list[str]) -> None:
 
 
 def test_a_failure_in_the_middle_is_told_below_the_report() -> None:
-    with FindProvider(archive(12), of_level("SERIES", waiting(30))) as pacs:
-        ran = run_in_terminal(px_find(pacs, "--timeout", "1"))
+    with FindProvider(archive(12), of_level("SERIES", waiting(120))) as pacs:
+        ran = run_in_terminal(px_find(pacs, "--timeout", "4"))
     assert ran.status == 1
     assert "Doe^Number 12" in ran.stdout
     last = ran.stdout.split("px-find: ")[-1]

@@ -126,7 +126,7 @@ def test_an_image_that_takes_longer_than_the_time_out(basemount: Path, way: str)
 
     with HostileProvider(archive.find, said) as pacs:
         ran = run_tool(
-            *_command(pacs, basemount, way, 2), "--StudyInstanceUID", archive.instances[0].StudyInstanceUID
+            *_command(pacs, basemount, way, 5), "--StudyInstanceUID", archive.instances[0].StudyInstanceUID
         )
     assert ran.status == 0, ran.stdout
     assert ran.seconds > 8

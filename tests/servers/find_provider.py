@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -79,6 +80,8 @@ class Reply:
         Seconds before it is sent.
     aborts : bool
         The association is aborted instead.
+    awaits_cancel : bool
+        It is not sent before a C-CANCEL has come, or a minute has gone by.
     """
 
     values: Values = field(default_factory=dict)
@@ -88,6 +91,7 @@ class Reply:
     identifier: bytes | None = None
     delay: float = 0.0
     aborts: bool = False
+    awaits_cancel: bool = False
 
     def data_set(self) -> bytes:
         """The identifier as it goes over the wire."""
@@ -218,7 +222,7 @@ class FindProvider:
         for reply in replies:
             if reply.delay and self._ending.wait(reply.delay):
                 return
-            if self._hears_cancel and event.is_cancelled:
+            if self._hears_cancel and self._is_cancelled(event, 60.0 if reply.awaits_cancel else 0.0):
                 self.cancelled += 1
                 yield 0xFE00, None
             if reply.aborts:
@@ -227,6 +231,14 @@ class FindProvider:
             if reply.status not in (PENDING, 0xFF01):
                 yield reply.status, None
             self._send(event, reply)
+
+    def _is_cancelled(self, event: evt.Event, patience: float) -> bool:
+        deadline = time.monotonic() + patience
+        # It is said once.
+        while not (cancelled := event.is_cancelled) and time.monotonic() < deadline:
+            if self._ending.wait(0.005):
+                break
+        return bool(cancelled)
 
     def _read(self, event: evt.Event) -> Request:
         asked = event.identifier

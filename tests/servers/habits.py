@@ -121,6 +121,16 @@ def waiting(seconds: float) -> Habit:
     return changed
 
 
+def told_to_stop(after: Callable[[Request], int]) -> Habit:
+    """Sends so many replies, and the next once it is told to stop: it is never too slow to hear that."""
+
+    def changed(request: Request, replies: Iterator[Reply]) -> Iterator[Reply]:
+        for place, reply in enumerate(replies):
+            yield replace(reply, awaits_cancel=place == after(request))
+
+    return changed
+
+
 def warning(_request: Request, replies: Iterator[Reply]) -> Iterator[Reply]:
     """Says with each reply that it does not support some of the keys (status FF01)."""
     return _each(status=0xFF01)(_request, replies)

@@ -30,7 +30,13 @@ from packed import assert_catalogue_is_exact
 from pypx.actions.receiving.state import ListenerState, StateFile, listening
 from pypx.basemount.layout import Basemount
 from tools import run_tool
-from trees import assert_holds, assert_nothing_pending, assert_nothing_quarantined, instances_in
+from trees import (
+    assert_holds,
+    assert_nothing_pending,
+    assert_nothing_quarantined,
+    files_below,
+    instances_in,
+)
 
 
 @pytest.fixture
@@ -175,6 +181,8 @@ def test_status(basemount: Path, files: list[Path]) -> None:
     with PxListen(basemount) as listen:
         send(listen.port, files)
         listen.wait_until_packed(len(files))
+        # The association may end after the last of its images is packed.
+        until(lambda: listen.status()["open"] == 0)
         told = listen.status()
         assert told["pid"] == listen.running.process.pid
         assert told["port"] == listen.port
@@ -255,9 +263,19 @@ def test_a_state_is_read_whatever_its_last_error_says(tmp_path: Path, character:
     assert replace(read, last_error="") == replace(state, last_error="")
 
 
+def _is_stopped(pid: int) -> bool:
+    """Whether none of its threads goes on: they are stopped one by one."""
+    states = [
+        (task / "stat").read_text().rpartition(")")[2].split()[0]
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return set(states) == {"T"}
+
+
 def test_status_of_one_that_hangs(basemount: Path) -> None:
     with PxListen(basemount) as listen:
         os.kill(listen.running.process.pid, signal.SIGSTOP)
+        until(lambda: _is_stopped(listen.running.process.pid))
         _age(basemount)
         ran = status(basemount)
         os.kill(listen.running.process.pid, signal.SIGCONT)
@@ -275,7 +293,7 @@ def test_sigterm_finishes_what_runs(basemount: Path, tmp_path: Path) -> None:
     sent = large_study(series=4, instances=250).write(tmp_path / "sent")
     with PxListen(basemount) as listen:
         sender = start_sending(listen.port, sent)
-        until(lambda: len(list((basemount / "data").rglob("*.dcm"))) > 20)
+        until(lambda: len(files_below(basemount / "data")) > 20)
         listen.running.interrupt(signal.SIGTERM)
         assert "1 association may finish within 60 s" in listen.wait_for("stopping")
         until(lambda: "Connection refused" in send(listen.port, sent[:1])[1])

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -67,7 +67,7 @@ def _ct_images(directory: Path, instances: int = 10, size: int = 16) -> list[Pat
         (_HTTP, "speaks HTTP"),
         (b"GET /", "speaks HTTP"),
         (_TLS_HELLO, "speaks TLS"),
-        (os.urandom(4096).replace(b"\x01", b"\x02"), "not DICOM"),
+        (b"\x02" + os.urandom(4096), "not DICOM"),
         (b"\0", "not DICOM"),
         (b"\x01" + bytes(41), "not DICOM"),
         (b"\x01" * 100_000, "not DICOM"),
@@ -78,8 +78,10 @@ def _ct_images(directory: Path, instances: int = 10, size: int = 16) -> list[Pat
 def test_what_is_not_dicom_is_told_apart(basemount: Path, files: list[Path], sent: bytes, words: str) -> None:
     with PxListen(basemount) as listen:
         with socket.create_connection((HOST, listen.port)) as peer:
-            peer.sendall(sent)
             peer.settimeout(60)
+            # It need not hear all of it.
+            with suppress(ConnectionError):
+                peer.sendall(sent)
             assert _read_to_end(peer) == b""
         assert words in listen.wait_for("was refused: ")
         until(lambda: listen.status()["refused"] == 1)
@@ -206,7 +208,8 @@ def test_the_incoming_directory_goes_under_our_feet(basemount: Path, tmp_path: P
             for path in (
                 [basemount / "incoming"] if what == "incoming" else list((basemount / "incoming").iterdir())
             ):
-                shutil.rmtree(path)
+                # px-listen takes files away and makes directories meanwhile.
+                shutil.rmtree(path, ignore_errors=True)
         assert "made again" in listen.wait_for("made again")
         # Over the association that was open all the time, and over another.
         assert association.send_c_store(dcmread(sent[1])).Status == 0
@@ -409,8 +412,13 @@ def test_a_disk_that_is_full_to_the_last_byte(basemount: Path, tmp_path: Path) -
         assert peer.send_c_store(dcmread(sent[0])).Status == 0
         listen.wait_until_packed(1)
         _fill(seen / "ballast")
-        answer = peer.send_c_store(dcmread(sent[1])) if peer.is_established else None
-        assert not answer or answer.get("Status", 0xA700) != 0
+        second = dcmread(sent[1])
+        try:
+            answer = peer.send_c_store(second)
+        except RuntimeError:
+            pass  # the association has been ended
+        else:
+            assert answer.get("Status", 0xA700) != 0
         assert status(seen).status == 0
         (seen / "ballast").unlink()
         until(lambda: len(send(listen.port, sent[1:])[0]) == 19)

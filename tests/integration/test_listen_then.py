@@ -94,7 +94,7 @@ def test_a_storage_that_is_away_is_waited_for(
     with PxListen(basemount, "--quiet", "0.5", *THEN) as listen:
         send(listen.port, files)
         assert "tried again" in listen.wait_for("it is tried again")
-        assert listen.status()["owed"] == 2
+        until(lambda: listen.status()["owed"] == 2)
         away.rename(store.root)
         until(lambda: len(_registered(cube)) == 2, 60, lambda: listen.log)
     _assert_in_storage(store, files)

@@ -6,13 +6,14 @@ import json
 import os
 import pty
 import stat
-import time
+import termios
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engines import HOSTILE, PACS_QR, Engines
+from listener import until
 from tools import Ran, Running, run_tool
 
 
@@ -128,7 +129,8 @@ def test_a_person_is_asked_for_the_password(basemount: Path) -> None:
     shown = b""
     while b"password in CUBE" not in shown:
         shown += os.read(ours, 4096)
-    time.sleep(0.1)
+    # What is asked is there a moment before the terminal shows no more of what is typed.
+    until(lambda: not termios.tcgetattr(ours)[3] & termios.ECHO)
     word = '  it\'s "mine" \\n '
     os.write(ours, f"{word}\n".encode())
     while True:

@@ -324,7 +324,7 @@ def test_to_a_node_that_is_not_there(pacs: Pacs, basemount: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_while_it_receives(basemount: Path, files: list[Path], number: signal.Signals) -> None:
-    with RetrieveProvider(files, pause=0.5) as provider:
+    with RetrieveProvider(files, pause=1.5) as provider:
         running = Running(
             *(
                 "px-move",

@@ -357,7 +357,7 @@ def test_a_locked_catalogue_is_told_of(held):
         "connection = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
         "connection.execute('begin exclusive')\n"
         "print('locked', flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
     connection = sqlite3.connect(held / "log" / "smdb.sqlite")
     connection.execute("pragma journal_mode = delete")

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pypx.actions.plan import Request
 from pypx.actions.progress import Progress, Step
 
+#: Characters by which a series is named that has no description.
+_LAST = 12
+
 
 @dataclass
 class _Sum:
@@ -58,7 +61,8 @@ class Following:
 
     def _step(self, request: Request, of_request: _Sum, is_over: bool = False) -> Step:
         first = request.series[0]
-        words = first.description or first.series_uid
+        # UIDs of one maker begin alike.
+        words = first.description or f"…{first.series_uid[-_LAST:]}"
         if more := len(request.series) - 1:
             words = f"{words} + {more} series"
         images, total = of_request.images, request.expected

@@ -27,6 +27,7 @@ __all__ = [
     "SeriesVerdict",
     "Source",
     "pack",
+    "pack_in_place",
     "resume",
 ]
 
@@ -91,6 +92,26 @@ def pack(
     run = _Run(basemount, catalogue, templates or TreeTemplates(), handling, jobs, progress, total)
     run.pack(files)
     return run.result()
+
+
+def pack_in_place(
+    files: Iterable[Path], basemount: Basemount, catalogue: Catalogue, progress: Progress = ignore_progress
+) -> RepackResult:
+    """Catalogue files of the BASEMOUNT that are in data/ or quarantine/ already, where they lie.
+
+    Parameters
+    ----------
+    files, basemount, catalogue, progress
+        As those of :func:`pack`.
+
+    Raises
+    ------
+    BasemountUnusable, DiskFull, CatalogueLocked, CatalogueDamaged
+        When nothing more can be done; what is done is kept.
+    """
+    packed = pack(files, basemount, catalogue, source=Source.KEEP, jobs=None, progress=progress)
+    packed.raise_if_stopped()
+    return packed
 
 
 def resume(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pypx.actions.progress import Progress, Step, ignore_progress
-from pypx.actions.repack import RepackResult, Source, pack
+from pypx.actions.repack import RepackResult, pack_in_place
 from pypx.actions.smdb.import_result import ImportedSeries, ImportResult, RefusedTable
 from pypx.actions.smdb.imported_places import Places, location_of
 from pypx.actions.smdb.imported_values import count, text, texts, texts_of_image, time_of
@@ -195,16 +195,7 @@ class _Import:
 
     def _pack(self) -> None:
         if self._images:
-            packed = pack(
-                self._images,
-                self._basemount,
-                self._catalogue,
-                source=Source.KEEP,
-                jobs=None,
-                progress=self._progress,
-            )
-            packed.raise_if_stopped()
-            self._packed.append(packed)
+            self._packed.append(pack_in_place(self._images, self._basemount, self._catalogue, self._progress))
             self._images = []
 
     def _describe(self, uid: str, meta: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pypx.actions.progress import Progress, ignore_progress
-from pypx.actions.repack import RepackResult, Source, pack, resume
+from pypx.actions.repack import RepackResult, pack_in_place, resume
 from pypx.actions.repack.candidate import Candidate
 from pypx.actions.smdb.findings import Finding
 from pypx.actions.smdb.survey import Survey, is_text
@@ -204,13 +204,4 @@ class _Mending:
             return False
 
     def _pack(self, files: Iterable[Path]) -> RepackResult:
-        packed = pack(
-            files,
-            self._basemount,
-            self._catalogue,
-            source=Source.KEEP,
-            jobs=None,
-            progress=self._progress,
-        )
-        packed.raise_if_stopped()
-        return packed
+        return pack_in_place(files, self._basemount, self._catalogue, self._progress)

@@ -313,3 +313,12 @@ def test_an_attribute_that_is_there_twice_is_read_as_ever(which: int, tmp_path: 
         texts[which] = letter * length
         path.write_bytes(whole[:place] + head + texts[0] + head + texts[1] + whole[end:])
         assert _read(reader, path) == _read(_reader(), path)
+
+
+def test_a_group_length_of_file_meta_information_may_be_in_the_data_set(tmp_path: Path) -> None:
+    reader, path = _reader(), tmp_path / "file"
+    whole = instances.save(instances.image(), path).read_bytes()
+    for value in (0, 0, 7, 0):
+        path.write_bytes(whole + b"\x02\0\0\0UL\4\0" + value.to_bytes(4, "little"))
+        assert isinstance(_read(reader, path), Header)
+    assert _patterns(reader) == 1

@@ -333,7 +333,8 @@ def _segments(form: Form, head: bytes, varying: Collection[int], free: Collectio
             size = part.start - begin
         else:
             pieces.append((part.begin, part.start, False))
-            if part.is_compared or (part.tag == GROUP_LENGTH and not meta_varies):
+            says_meta_length = number == 0 and form.says_meta_length
+            if part.is_compared or (says_meta_length and not meta_varies):
                 pieces.append((part.start, part.end, number in free))
         if varies or ends_meta or number == len(form.parts) - 1:
             yield _segment(head, begin, list(_joined(pieces)), length, size, part.is_asked, ends_meta)

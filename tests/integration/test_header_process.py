@@ -74,6 +74,19 @@ def test_it_answers_what_would_be_read_here(process, tmp_path):
     ]
 
 
+def test_what_nobody_foresaw_is_told_of_the_file_with_which_it_happens(caplog):
+    def read(path, keywords):
+        raise KeyError(f"{path.name} and {keywords}")
+
+    with caplog.at_level("DEBUG", logger="pypx"):
+        found = header_process.header_or_error(Path("/a/file"), ("Rows",), read)
+    assert isinstance(found, FileDamaged)
+    assert found.message.startswith("/a/file is damaged, or pypx")
+    assert """KeyError: "file and ('Rows',)\"""" in found.message
+    assert "Traceback" in caplog.text
+    assert "in read" in caplog.text
+
+
 def test_it_answers_before_long_and_of_the_rest_when_it_is_asked_again(process, tmp_path, monkeypatch):
     paths = _everything(tmp_path / "files")
     asked = paths * 2000

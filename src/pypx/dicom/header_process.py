@@ -9,11 +9,12 @@ closed. It only reads, so it may be ended at any moment.
 from __future__ import annotations
 
 import json
+import logging
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any, TypeAlias, cast
@@ -21,6 +22,8 @@ from typing import IO, Any, TypeAlias, cast
 from pypx.dicom.header import Header, read_header
 from pypx.errors import FileDamaged, FileUnreadable, MediaDirectory, NotDicom, PypxError
 from pypx.orphans import ends_with_parent
+
+logger = logging.getLogger(__name__)
 
 #: A header, or why there is none.
 HeaderOrError: TypeAlias = Header | PypxError
@@ -163,12 +166,22 @@ def read_for_a_while(paths: Sequence[Path], keywords: Collection[str]) -> list[H
     return found
 
 
-def header_or_error(path: Path, keywords: Collection[str]) -> HeaderOrError:
-    """The header of a file, or what :func:`pypx.dicom.header.read_header` raises."""
+def header_or_error(
+    path: Path, keywords: Collection[str], read: Callable[[Path, Collection[str]], Header] = read_header
+) -> HeaderOrError:
+    """The header of a file, or what :func:`pypx.dicom.header.read_header` raises.
+
+    Whatever else goes wrong with a file is told of this file, so that it keeps no other from being read.
+    """
     try:
-        return read_header(path, keywords)
+        return read(path, keywords)
     except (NotDicom, FileDamaged, FileUnreadable) as error:
         return error
+    except Exception as error:
+        logger.debug("%s cannot be read", path, exc_info=True)
+        return FileDamaged(
+            f"{path} is damaged, or pypx mistakes it for damaged ({type(error).__name__}: {error})"
+        )
 
 
 def _write_line(pipe: IO[bytes], value: object) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from pypx.dicom.fileformat import meta_text, opened
 from pypx.dicom.uid import is_uid
 from pypx.errors import FileDamaged, FileUnreadable, NotDicom
+
+logger = logging.getLogger(__name__)
 
 _MEDIA_STORAGE_SOP_INSTANCE_UID = 0x00020003
 
@@ -36,4 +39,7 @@ def surviving_identifiers(path: Path) -> dict[str, str]:
     except (FileDamaged, FileUnreadable, NotDicom):
         # It ends where it ends; what stood before is found.
         pass
+    except Exception:
+        # Nor does what nobody foresaw keep a file from being kept.
+        logger.debug("%s cannot be read to its end", path, exc_info=True)
     return {keyword: uid for keyword, uid in found.items() if is_uid(uid)}

@@ -13,9 +13,10 @@ import mounts
 import packed
 from demo.studies import Study
 from packed import counts, repack
-from pypx.actions.repack import Source, pack
+from pypx.actions.repack import Source, pack, resume
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
+from pypx.basemount.templates import TreeTemplates
 from pypx.errors import CatalogueLocked
 from tools import SCRIPTS, run_tool
 from trees import assert_holds, files_below, fingerprint
@@ -92,6 +93,38 @@ def test_a_file_where_a_patients_directory_must_be_is_told_of_and_the_rest_is_pa
     ran = repack(basemount, "-p", source, status=1)
     assert counts(ran) == {"stored": 2, "failed": 2}
     assert (basemount / "data" / "FIRST--").read_text() == "in the way"
+
+
+class _Mistaken(TreeTemplates):
+    """Templates with a mistake about one instance."""
+
+    def directories(self, values):
+        if values["StudyDescription"] == "unforeseen":
+            raise LookupError("there is no name for this")
+        return super().directories(values)
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_mistake_about_one_file_is_told_of_and_the_rest_is_packed(basemount, files, is_resumed):
+    mount = Basemount.of_log_directory(basemount / "log")
+    mount.prepare()
+    left = basemount / "incoming" / "listen-0123456789abcdef"
+    left.mkdir()
+    there = [left / file.name for file in files]
+    for file, path in zip(files, there, strict=True):
+        shutil.copy(file, path)
+    odd = packed.changed(there[7], there[7], StudyDescription="unforeseen")
+    with Catalogue.open(mount) as catalogue:
+        if is_resumed:
+            result = resume(mount, catalogue, _Mistaken())
+        else:
+            result = pack(there, mount, catalogue, _Mistaken(), source=Source.TAKE)
+    ((failed, error),) = [(one.path, one.error) for one in result.failed]
+    assert (result.stored, failed, error.code) == (len(files) - 1, odd, "internal")
+    assert f"{odd} cannot be packed and stays there (LookupError" in error.message
+    assert [file for file in files_below(left) if file.name != ".owner"] == [odd]
+    assert_holds(basemount, [file for file in files if file.name != odd.name])
+    packed.assert_catalogue_is_exact(basemount)
 
 
 def test_a_read_only_basemount(basemount, files):

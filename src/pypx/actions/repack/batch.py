@@ -28,7 +28,7 @@ from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
 from pypx.basemount.trouble import unusable
 from pypx.dicom.remains import surviving_identifiers
-from pypx.errors import FileDamaged, FileUnreadable, NotDicom, PypxError
+from pypx.errors import FileDamaged, FileUnreadable, InternalError, NotDicom, PypxError
 
 logger = logging.getLogger("pypx.repack")
 
@@ -102,6 +102,8 @@ class Batches:
     def settle(self, batch: Sequence[Reading]) -> Iterator[Outcome]:
         """Place the files of a batch, write that down, remove what is to go.
 
+        A mistake of ours about one file keeps no other from being settled.
+
         Raises
         ------
         BasemountUnusable
@@ -110,10 +112,14 @@ class Batches:
             When it cannot be written down. The next run adopts what was placed.
         """
         while batch:
-            settled, hopeless = self._place(batch)
-            for placer in self._placers:
-                placer.sync()
-            settled, beaten = self._write_down(settled)
+            try:
+                settled, beaten, hopeless = self._place_and_write_down(batch)
+            except PypxError:
+                raise
+            except Exception as error:
+                logger.debug("internal error", exc_info=True)
+                yield from self._settle_apart(batch, error)
+                return
             logger.info("%d files are done and written down", len(settled))
             for one in settled:
                 self._remove_source(one)
@@ -121,6 +127,26 @@ class Batches:
             if hopeless:
                 raise hopeless
             batch = beaten
+
+    def _settle_apart(self, batch: Sequence[Reading], error: Exception) -> Iterator[Outcome]:
+        """Settle a batch in which something went wrong that nobody foresaw; what was placed is adopted."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            yield from self.settle(batch[:middle])
+            yield from self.settle(batch[middle:])
+        else:
+            (reading,) = batch
+            what = f"{reading.path} cannot be packed and stays there ({type(error).__name__}: {error})"
+            yield self._failed(reading, InternalError(what)).outcome
+
+    def _place_and_write_down(
+        self, batch: Sequence[Reading]
+    ) -> tuple[list[_Settled], list[Reading], PypxError | None]:
+        """What is settled, what is to be done again, and why that is not all."""
+        settled, hopeless = self._place(batch)
+        for placer in self._placers:
+            placer.sync()
+        return *self._write_down(settled), hopeless
 
     def _place(self, batch: Sequence[Reading]) -> tuple[list[_Settled], PypxError | None]:
         """Place as much as can be; why that is not all."""

@@ -76,7 +76,6 @@ class Packer:
             self._incoming.release()
             raise
         self._changing = threading.Lock()
-        self._set_aside: set[Path] = set()
         self._stuck: dict[Path, PypxError] = {}
         self._waiting: dict[Path, None] = {}
         self._draining = threading.Event()
@@ -154,8 +153,7 @@ class Packer:
     def _sweep(self) -> None:
         for path in self._arrivals.sweep():
             # What was in the way of one that is stuck may be gone by now.
-            if path not in self._set_aside:
-                self._waiting[path] = None
+            self._waiting[path] = None
         self._stuck = {path: error for path, error in self._stuck.items() if path.exists()}
 
     def _pack_waiting(self) -> None:
@@ -167,31 +165,6 @@ class Packer:
                 self._waiting.pop(path, None)
 
     def _pack(self, batch: list[Path]) -> None:
-        try:
-            self._pack_together(batch)
-        except PypxError:
-            raise
-        except Exception:
-            # A mistake of ours about one file must not keep the others waiting.
-            logger.debug("internal error", exc_info=True)
-            for path in batch:
-                self._pack_alone(path)
-
-    def _pack_alone(self, path: Path) -> None:
-        try:
-            self._pack_together([path])
-        except PypxError:
-            raise
-        except Exception as error:
-            logger.debug("internal error", exc_info=True)
-            self._set_aside.add(path)
-            problem = InternalError(
-                f"{path} cannot be packed and stays there ({type(error).__name__}: {error})"
-            )
-            self._stuck[path] = problem
-            self._on_problem(problem)
-
-    def _pack_together(self, batch: list[Path]) -> None:
         # A file that a peer's abort removed again is left out, and is nothing to tell of.
         self._tell(pack(batch, self._basemount, self._catalogue, self._templates, source=Source.TAKE), batch)
 

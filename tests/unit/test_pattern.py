@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import struct
 from pathlib import Path
 
 import pytest
@@ -322,3 +323,57 @@ def test_a_group_length_of_file_meta_information_may_be_in_the_data_set(tmp_path
         path.write_bytes(whole + b"\x02\0\0\0UL\4\0" + value.to_bytes(4, "little"))
         assert isinstance(_read(reader, path), Header)
     assert _patterns(reader) == 1
+
+
+def _element(tag: int, vr: bytes, value: bytes, length: int | None = None) -> bytes:
+    """An element of explicit VR, whatever its length is said to be."""
+    length = len(value) if length is None else length
+    number = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+    if vr in (b"OB", b"SQ", b"UN"):
+        return number + vr + struct.pack("<HL", 0, length) + value
+    return number + vr + struct.pack("<H", length) + value
+
+
+def _meta(*elements: bytes) -> bytes:
+    """File meta information of these."""
+    return _element(0x00020000, b"UL", sum(map(len, elements)).to_bytes(4, "little")) + b"".join(elements)
+
+
+_REPORT = b"1.2.840.10008.5.1.4.1.1.88.11\0"
+_SYNTAX = _element(0x00020010, b"UI", b"1.2.840.10008.1.2.1\0")
+
+#: What each instance has, and no more.
+_DATASET = b"".join(
+    (
+        _element(0x00080016, b"UI", _REPORT),
+        _element(0x00080018, b"UI", b"1.2.3\0"),
+        _element(0x0020000D, b"UI", b"1.4\0"),
+        _element(0x0020000E, b"UI", b"1.5\0"),
+    )
+)
+
+
+@pytest.mark.parametrize("what", ["class", "beginning", "syntax"])
+def test_file_meta_information_without_preamble_is_read_as_ever(what: str, tmp_path: Path) -> None:
+    def written(media_class: bytes, syntax: bytes) -> bytes:
+        elements = (
+            _element(0x00020002, b"UI", media_class.ljust(30, b"\0")),
+            _element(0x00020003, b"UI", b"1.2.3".ljust(132 - 12 - 38 - 8 - 28, b"\0")),
+            _element(0x00020010, b"UI", syntax.ljust(20, b"\0")),
+            _element(0x00020012, b"UI", b"1.9\0"),
+        )
+        meta = _meta(*elements)
+        assert len(meta) == 132 + len(elements[-1])
+        return meta + _DATASET
+
+    reader, path = _reader(), tmp_path / "file"
+    good = written(_REPORT, b"1.2.840.10008.1.2.1")
+    other = {
+        "class": written(b"1.2.840.10008.1.3.10", b"1.2.840.10008.1.2.1"),
+        "beginning": b"\x7fELF" + good[4:],
+        "syntax": written(_REPORT, b"1.x.840.10008.1.2.1"),
+    }
+    for content in (good, good, other[what]):
+        path.write_bytes(content)
+        assert _read(reader, path) == _read(_reader(), path)
+    assert isinstance(_read(reader, path), tuple)

@@ -24,11 +24,11 @@ DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.8
 #: How file meta information is written, and where it starts, after the preamble and the prefix (PS3.10, 7.1).
 META_ENCODING = Encoding(implicit=False)
 META_START = 132
+PREFIX = b"DICM"
 
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 
 _PREAMBLE = 128
-_PREFIX = b"DICM"
 GROUP_LENGTH = 0x00020000
 _MEDIA_CLASS = 0x00020002
 _TRANSFER_SYNTAX = 0x00020010
@@ -168,7 +168,7 @@ def begun(file: RegularFile) -> DicomFile:
     """
     path, size, descriptor = file.path, file.size, file.descriptor
     source = Source(size, lambda position, length: os.pread(descriptor, length, position), file.head)
-    if file.head[_PREAMBLE:META_START] == _PREFIX:
+    if file.head[_PREAMBLE:META_START] == PREFIX:
         start = META_START
     elif _may_be_bare(file.head[:8], size):
         start = 0

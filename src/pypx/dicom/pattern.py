@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pypx.dicom.elements import UNDEFINED_LENGTH, Damage, Encoding, Source, elements
-from pypx.dicom.fileformat import DECISIVE_META, GROUP_LENGTH, META_ENCODING, META_START, DicomFile
+from pypx.dicom.fileformat import DECISIVE_META, GROUP_LENGTH, META_ENCODING, META_START, PREFIX, DicomFile
 from pypx.dicom.integrity import PIXEL_DATA
 from pypx.dicom.values import BULK_VRS
 
@@ -156,8 +156,8 @@ def form_of(file: DicomFile, head: bytes, asked: Collection[int], decisive: Coll
     Form or None
         None where its first bytes do not tell all of it.
     """
-    if file.start <= META_START:
-        return None  # without file meta information, or deflated
+    if file.start <= META_START or head[_PREFIX_START:META_START] != PREFIX:
+        return None  # without preamble or file meta information, or deflated
     source = Source(file.size, lambda position, length: head[position : position + length])
     try:
         meta = tuple(_parts(source, META_START, file.start, META_ENCODING, (), DECISIVE_META))

@@ -377,3 +377,17 @@ def test_file_meta_information_without_preamble_is_read_as_ever(what: str, tmp_p
         path.write_bytes(content)
         assert _read(reader, path) == _read(_reader(), path)
     assert isinstance(_read(reader, path), tuple)
+
+
+def test_an_undefined_length_is_no_number(tmp_path: Path) -> None:
+    reader, path = _reader(), tmp_path / "file"
+    head = bytes(128) + b"DICM" + _meta(_SYNTAX) + _DATASET
+    for length in (8, 16, 8):
+        path.write_bytes(head + _element(0x0040A730, b"SQ", bytes(length)))
+        assert isinstance(_read(reader, path), Header)
+    ((pattern,),) = [[known.pattern for known in reader._patterns._known]]
+    for length in (24, 2**32 - 2):
+        last = _element(0x0040A730, b"SQ", b"", length)
+        assert pattern.values(len(head + last) + length, head + last) is not None
+    last = _element(0x0040A730, b"SQ", b"", 2**32 - 1)
+    assert pattern.values(len(head + last) + 2**32 - 1, head + last) is None

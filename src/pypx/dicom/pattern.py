@@ -291,7 +291,10 @@ class Pattern:
             values += segment.pick_free(pieces)
             position += segment.size
             if segment.varies:
-                start, position = position, position + pieces[-1]
+                length = pieces[-1]
+                if length == UNDEFINED_LENGTH:
+                    return None  # to be gone through
+                start, position = position, position + length
                 if segment.is_asked:
                     if position > len(head):
                         return None

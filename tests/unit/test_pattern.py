@@ -391,3 +391,15 @@ def test_an_undefined_length_is_no_number(tmp_path: Path) -> None:
         assert pattern.values(len(head + last) + length, head + last) is not None
     last = _element(0x0040A730, b"SQ", b"", 2**32 - 1)
     assert pattern.values(len(head + last) + 2**32 - 1, head + last) is None
+
+
+def test_a_value_of_file_meta_information_ends_where_it_ends(tmp_path: Path) -> None:
+    delimiter = struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
+    media_class = _element(0x00020002, b"UN", delimiter, 2**32 - 1)
+    reader, path = _reader(frozenset({"MediaStorageSOPClassUID"})), tmp_path / "file"
+    for uid in (b"1.2.3\0", b"1.2.4\0", b"1.2.5\0"):
+        content = bytes(128) + b"DICM" + _meta(media_class, _SYNTAX) + _DATASET
+        path.write_bytes(content.replace(b"1.2.3\0", uid))
+        header = reader.read(path)
+        assert header == _reader(frozenset({"MediaStorageSOPClassUID"})).read(path)
+        assert len(header.values["MediaStorageSOPClassUID"]) <= len(delimiter)

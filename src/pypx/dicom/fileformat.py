@@ -218,8 +218,8 @@ def _read_meta(source: Source, position: int) -> tuple[dict[int, bytes], int]:
     following = elements(source, position, META_ENCODING)
     bytes_at = source.bytes_at
     while position != declared_end and bytes_at(position, 2) == b"\x02\0":
-        tag, _, length, start, position = next(following)
-        meta[tag] = value = bytes_at(start, min(length, _LONGEST_META_VALUE))
+        tag, _, _, start, position = next(following)
+        meta[tag] = value = bytes_at(start, min(position - start, _LONGEST_META_VALUE))
         if tag == GROUP_LENGTH:
             declared_end = position + int.from_bytes(value, "little")
     return meta, position

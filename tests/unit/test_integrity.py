@@ -314,3 +314,27 @@ def test_digest_of_what_is_not_dicom(tmp_path: Path) -> None:
     path.write_text("Dear colleague")
     with pytest.raises(NotDicom):
         dataset_digest(path)
+
+
+@pytest.mark.parametrize("tag", [0x00080005, 0x00080016, 0x00280008, 0x00280004])
+def test_values_longer_than_any_of_their_kind_are_not_kept_in_mind(tag: int, tmp_path: Path) -> None:
+    def element(tag: int, value: bytes) -> bytes:
+        return struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value)) + value
+
+    values = {0x00080016: b"1.2.840.10008.5.1.4.1.1.88.11", 0x00080018: b"1.2", 0x00280010: b"\1\0"}
+    values |= {0x0020000D: b"1.3", 0x0020000E: b"1.4"}
+    path = tmp_path / "instance"
+
+    def read(number: int) -> None:
+        values[tag] = b"%d\\" % number + b"\xff" * 65_000
+        path.write_bytes(b"".join(element(tag, values[tag]) for tag in sorted(values)))
+        read_header(path, ())
+
+    read(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, 60):
+            read(number)
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()

@@ -12,7 +12,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.tag import Tag
 from pydicom.valuerep import VR
 
-from pypx.dicom.values import SPECIFIC_CHARACTER_SET, RawValue, decode, texts_of
+from pypx.dicom.values import SPECIFIC_CHARACTER_SET, RawValue, character_sets, decode, texts_of
 
 PATIENT_NAME = Tag("PatientName")
 
@@ -88,6 +88,12 @@ def test_declared_character_sets(declared: bytes | None, value: bytes, text: str
 )
 def test_wrongly_declared_character_sets(declared: bytes | None, value: bytes, text: str) -> None:
     assert name_text(declared, value) == text
+
+
+def test_no_more_character_sets_are_looked_at_than_go_together() -> None:
+    declared = b"\\ISO 2022 IR 87" + b"\\" * 60_000
+    assert len(character_sets(declared)) <= 16
+    assert name_text(declared, b"\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B") == "山田^太郎"
 
 
 def test_values_are_whole() -> None:

@@ -49,6 +49,9 @@ _META_GROUP = 0x0002
 #: Stricter ones (PS3.5, 9.1) are broken by too many writers; these can become part of a path.
 _UID = re.compile(r"[0-9][0-9.]{0,63}")
 
+#: Bytes that are looked at of a value that describes the pixel data; they are kept in mind. None is as long.
+_LONGEST_DESCRIBING = 64
+
 #: Digits of an IS (PS3.5, 6.2).
 _LONGEST_INTEGER = 12
 
@@ -252,7 +255,7 @@ def _described(elements: Mapping[int, RawValue], little_endian: bool) -> PixelDe
     if elements.keys().isdisjoint(_DESCRIPTION):
         return None
 
-    raw = (elements[tag][1] if tag in elements else b"" for tag in _DESCRIPTION)
+    raw = (elements[tag][1][:_LONGEST_DESCRIBING] if tag in elements else b"" for tag in _DESCRIPTION)
     return _description(little_endian, *raw)
 
 

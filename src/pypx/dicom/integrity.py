@@ -12,6 +12,7 @@ from pydicom.uid import UID
 
 from pypx.dicom.elements import UNDEFINED_LENGTH, Damage
 from pypx.dicom.fileformat import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, opened
+from pypx.dicom.uid import LONGEST as LONGEST_UID
 
 PIXEL_DATA = frozenset({0x7FE00010, 0x7FE00008, 0x7FE00009})
 PIXEL_DATA_PROVIDER_URL = 0x00287FE0
@@ -102,9 +103,14 @@ def check_pixel_data(
         raise Damage(f"its pixel data has {pixels.size} bytes where {described.native_bytes} were due")
 
 
-@lru_cache(maxsize=1024)
 def is_image_class(sop_class_uid: str) -> bool:
     """Whether instances of this SOP class that describe pixels have them too (PS3.4, B.5; PS3.3, A.1.4)."""
+    # What is longer than any UID is not kept in mind.
+    return len(sop_class_uid) <= LONGEST_UID and _is_image_class(sop_class_uid)
+
+
+@lru_cache(maxsize=1024)
+def _is_image_class(sop_class_uid: str) -> bool:
     name = UID(sop_class_uid, validation_mode=IGNORE).name
     return "Image Storage" in name or name in _OTHER_IMAGES
 

@@ -63,14 +63,23 @@ _NEVER_LIKE_UTF_8 = frozenset({"latin_1", "iso_ir_148"})
 
 _ESCAPE = b"\x1b"
 
+#: What of a SpecificCharacterSet is looked at: more terms than there are that go together, each of 16
+#: characters (PS3.5, 6.2). Text with escape sequences takes time for each of them, at each of its sequences.
+_MOST_TERMS = 16
+_LONGEST_DECLARED = 512
+
 #: Filters of warnings belong to the process: threads that set and restore them at once leave the wrong ones.
 _warnings_lock = Lock()
 
 
-@lru_cache(maxsize=64)
 def character_sets(declared: bytes) -> tuple[str, ...]:
     """The Python codecs that a SpecificCharacterSet (0008,0005) names; UTF-8 for ASCII and unknown ones."""
-    terms = [term.strip(" \0") for term in declared.decode("ascii", "replace").split("\\")]
+    return _character_sets(declared[:_LONGEST_DECLARED])
+
+
+@lru_cache(maxsize=64)
+def _character_sets(declared: bytes) -> tuple[str, ...]:
+    terms = [term.strip(" \0") for term in declared.decode("ascii", "replace").split("\\")][:_MOST_TERMS]
     if terms == [""]:
         return ("utf-8",)
     with _warnings_lock, warnings.catch_warnings():

@@ -12,6 +12,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from pypx.dicom.elements import Damage
 from pypx.dicom.fileformat import DECISIVE_META, DicomFile, RegularFile, begun, meta_text, opened_file
+from pypx.dicom.form import form_of
 from pypx.dicom.integrity import (
     PIXEL_DATA,
     PIXEL_DATA_PROVIDER_URL,
@@ -19,7 +20,7 @@ from pypx.dicom.integrity import (
     PixelDescription,
     check_pixel_data,
 )
-from pypx.dicom.pattern import Pattern, Patterns, form_of
+from pypx.dicom.pattern import Pattern, Patterns
 from pypx.dicom.values import (
     BULK_VRS,
     SPECIFIC_CHARACTER_SET,

@@ -7,29 +7,19 @@ that was cut, and compared. Only the lengths that differ among such files are lo
 
 from __future__ import annotations
 
-import enum
 import struct
 import threading
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from pypx.dicom.elements import UNDEFINED_LENGTH, Damage, Encoding, Source, elements
-from pypx.dicom.fileformat import DECISIVE_META, GROUP_LENGTH, META_ENCODING, META_START, PREFIX, DicomFile
-from pypx.dicom.integrity import PIXEL_DATA
-from pypx.dicom.values import BULK_VRS
-
-#: Where the prefix stands (PS3.10, 7.1), and the length of the file meta information behind it.
-_PREFIX_START = META_START - 4
-_META_LENGTH = slice(META_START + 8, META_START + 12)
-
-#: Elements of which another length is another file: the pixels must be as many as their description has.
-_RIGID = PIXEL_DATA | {0, GROUP_LENGTH}
+from pypx.dicom.elements import UNDEFINED_LENGTH
+from pypx.dicom.fileformat import META_START
+from pypx.dicom.form import PREFIX_START, Form, Kind, Part, ends_meta
 
 #: What is kept in mind: a peer that makes up one form after another does not fill the memory.
 _MOST_PATTERNS = 8
-_MOST_PARTS = 1000
 
 #: Files in a row that are not of a pattern before that is forgotten.
 _MOST_FAILURES = 100
@@ -46,168 +36,6 @@ _Told = TypeVar("_Told")
 _Piece: TypeAlias = tuple[int, int, bool]
 
 _Picking: TypeAlias = Callable[[tuple[Any, ...]], tuple[bytes, ...]]
-
-
-class _Kind(enum.Enum):
-    """What of an element must be the same in two files for both to be read in the same way.
-
-    Beside its tag and its VR that is its value, its length, or neither.
-    """
-
-    FIXED = "fixed"
-    RIGID = "rigid"
-    PLAIN = "plain"
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """An element of a file, with all that is within it.
-
-    Parameters
-    ----------
-    tag : int
-    vr : bytes
-        As written; b"" where there is none.
-    begin, start, end : int
-        Where its header begins, where its value starts, and where that ends.
-    kind : _Kind
-    is_asked : bool
-        Whether its value is wanted, and may be another in another file.
-    """
-
-    tag: int
-    vr: bytes
-    begin: int
-    start: int
-    end: int
-    kind: _Kind
-    is_asked: bool
-
-    @property
-    def outline(self) -> tuple[object, ...]:
-        length = None if self.kind is _Kind.PLAIN else self.end - self.start
-        return self.tag, self.vr, self.start - self.begin, self.kind, length
-
-    @property
-    def is_compared(self) -> bool:
-        """Whether its value is of interest."""
-        return self.is_asked or self.kind is _Kind.FIXED
-
-    @property
-    def told(self) -> int:
-        """Where that ends which is of interest."""
-        return self.end if self.is_compared else self.start
-
-    @property
-    def length_place(self) -> tuple[int, str]:
-        """Where its length stands, and how the struct module names that (PS3.5, 7.1)."""
-        if self.start - self.begin == _LONG_HEADER:
-            return self.begin + 8, "L"
-        return (self.begin + 6, "H") if self.vr else (self.begin + 4, "L")
-
-
-_LONG_HEADER = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How a file is written.
-
-    Parameters
-    ----------
-    meta, dataset : tuple of _Part
-        The elements of its file meta information, and those of its data set.
-    encoding : Encoding
-        Of the data set.
-    """
-
-    meta: tuple[_Part, ...]
-    dataset: tuple[_Part, ...]
-    encoding: Encoding
-
-    @property
-    def parts(self) -> tuple[_Part, ...]:
-        return self.meta + self.dataset
-
-    @property
-    def outline(self) -> tuple[object, ...]:
-        """The same for files that are written alike."""
-        return self.encoding, len(self.meta), *(part.outline for part in self.parts)
-
-    @property
-    def says_meta_length(self) -> bool:
-        return self.meta[0].tag == GROUP_LENGTH
-
-
-def form_of(file: DicomFile, head: bytes, asked: Collection[int], decisive: Collection[int]) -> Form | None:
-    """How a file is written that was gone through, and is whole.
-
-    Parameters
-    ----------
-    file : DicomFile
-    head : bytes
-        Its first bytes.
-    asked, decisive : collection of int
-        Tags of the data set: of values that are wanted, and of those that have a part in how a file is read
-        or in whether it is whole.
-
-    Returns
-    -------
-    Form or None
-        None where its first bytes do not tell all of it.
-    """
-    if file.start <= META_START or head[_PREFIX_START:META_START] != PREFIX:
-        return None  # without preamble or file meta information, or deflated
-    source = Source(file.size, lambda position, length: head[position : position + length])
-    try:
-        meta = tuple(_parts(source, META_START, file.start, META_ENCODING, (), DECISIVE_META))
-        first, *others = _parts(source, file.start, file.size, file.encoding, asked, decisive)
-    except Damage:
-        return None
-    # Where its length stands, a file without VRs may seem to have one.
-    first = replace(first, kind=_Kind.RIGID) if first.kind is _Kind.PLAIN else first
-    form = Form(meta, (first, *others), file.encoding)
-    return form if _is_told(form, head) else None
-
-
-def _parts(
-    source: Source,
-    begin: int,
-    last: int,
-    encoding: Encoding,
-    asked: Collection[int],
-    fixed: Collection[int],
-) -> Iterator[_Part]:
-    for tag, vr, length, start, end in elements(source, begin, encoding):
-        kind = _Kind.PLAIN
-        if tag in fixed or length == UNDEFINED_LENGTH:
-            kind = _Kind.FIXED
-        elif tag in _RIGID or not (vr or encoding.implicit):
-            kind = _Kind.RIGID
-        is_asked = tag in asked and vr not in BULK_VRS and kind is not _Kind.FIXED
-        yield _Part(tag, vr, begin, start, end, kind, is_asked)
-        begin = end
-        if begin == last:
-            return
-    raise Damage("something else than elements stands at its end")
-
-
-def _is_told(form: Form, head: bytes) -> bool:
-    """Whether all there is to know of a form is in the first bytes of its file."""
-    parts = form.parts
-    asked = [part.tag for part in parts if part.is_asked]
-    if len(parts) > _MOST_PARTS or max(part.told for part in parts) > len(head):
-        return False
-    if len(set(asked)) < len(asked):
-        return False  # the last of them counts, and nobody is to keep in mind which that is
-    if any(part.tag == GROUP_LENGTH for part in form.meta[1:]):
-        return False
-    return not form.says_meta_length or _ends_meta(head, form.meta[-1].end)
-
-
-def _ends_meta(head: bytes, end: int) -> bool:
-    """Whether the file meta information ends where it says."""
-    return _META_LENGTH.stop + int.from_bytes(head[_META_LENGTH], "little") == end
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +90,7 @@ class Pattern:
     ) -> None:
         self._form = form
         self._outline = form.outline
-        self._head = head[: max(part.told for part in form.parts)]
+        self._head = head[: max(part.needed_end for part in form.parts)]
         self._varying = frozenset(varying)
         self._free = frozenset(free)
         self._segments = tuple(_segments(form, self._head, self._varying, self._free))
@@ -279,7 +107,7 @@ class Pattern:
         head : bytes
             Its first bytes.
         """
-        position = _PREFIX_START
+        position = PREFIX_START
         values: list[bytes] = []
         for segment in self._segments:
             try:
@@ -299,7 +127,7 @@ class Pattern:
                     if position > len(head):
                         return None
                     values.append(head[start:position])
-            if segment.ends_meta and not _ends_meta(head, position):
+            if segment.ends_meta and not ends_meta(head, position):
                 return None
         return values if position == size else None
 
@@ -312,50 +140,63 @@ class Pattern:
             if mine.end - mine.start != its.end - its.start:
                 varying.add(number)
             if mine.is_compared and self._head[mine.start : mine.end] != head[its.start : its.end]:
-                if mine.kind is _Kind.FIXED:
+                if mine.kind is Kind.FIXED:
                     return None
                 free.add(number)
         return Pattern(self._form, self._head, varying, free)
 
 
 def _segments(form: Form, head: bytes, varying: Collection[int], free: Collection[int]) -> Iterator[_Segment]:
-    begin = _PREFIX_START
+    begin = PREFIX_START
     pieces: list[_Piece] = [(begin, META_START, False)]
+    last_of_meta, last = len(form.meta) - 1, len(form.parts) - 1
     # It says how long it is: where that is always the same, it need only be compared.
-    meta_varies = form.says_meta_length and any(number < len(form.meta) for number in varying)
+    meta_varies = form.says_meta_length and any(number <= last_of_meta for number in varying)
     for number, part in enumerate(form.parts):
-        ends_meta = meta_varies and number == len(form.meta) - 1
+        is_meta_end = meta_varies and number == last_of_meta
         varies = number in varying
         length = ""
-        size = part.end - begin
         if varies:
-            place, kind = part.length_place
-            order = "<" if number < len(form.meta) or form.encoding.little_endian else ">"
-            pieces.append((part.begin, min(place, part.begin + 6), False))
-            length = f"{order}{place - pieces[-1][1]}x{kind}"
-            size = part.start - begin
+            place, letter = part.length_place
+            # Up to its length: of that, the two bytes before are reserved where it has four.
+            fixed_end = min(place, part.begin + 6)
+            pieces.append((part.begin, fixed_end, False))
+            length = f"{place - fixed_end}x{letter}"
         else:
             pieces.append((part.begin, part.start, False))
             says_meta_length = number == 0 and form.says_meta_length
             if part.is_compared or (says_meta_length and not meta_varies):
                 pieces.append((part.start, part.end, number in free))
-        if varies or ends_meta or number == len(form.parts) - 1:
-            yield _segment(head, begin, list(_joined(pieces)), length, size, part.is_asked, ends_meta)
+        if varies or is_meta_end or number == last:
+            byte_order = "<" if number <= last_of_meta or form.encoding.little_endian else ">"
+            yield _segment(head, begin, list(_joined(pieces)), byte_order, length, part, is_meta_end)
             begin, pieces = part.end, []
 
 
 def _segment(
-    head: bytes, begin: int, pieces: list[_Piece], length: str, size: int, is_asked: bool, ends_meta: bool
+    head: bytes, begin: int, pieces: list[_Piece], byte_order: str, length: str, last: Part, is_meta_end: bool
 ) -> _Segment:
+    """A segment of these pieces; where its last part is not as long in all files, with the length of that.
+
+    The byte order is that of the length, and as the struct module has it; so is the length.
+    """
     ends = [begin, *(end for _, end, _ in pieces)]
     form = "".join(
-        f"{start - last}x{end - start}s" for last, (start, end, _) in zip(ends, pieces, strict=False)
+        f"{start - end}x{stop - start}s" for end, (start, stop, _) in zip(ends, pieces, strict=False)
     )
-    cut = struct.Struct(f"{length[:1] or '<'}{form}{length[1:]}").unpack_from
+    cut = struct.Struct(byte_order + form + length).unpack_from
     pick_same = _picking([number for number, (_, _, is_free) in enumerate(pieces) if not is_free])
     pick_free = _picking([number for number, (_, _, is_free) in enumerate(pieces) if is_free])
-    same = pick_same(cut(head, begin))
-    return _Segment(cut, pick_same, pick_free, same, size, bool(length), is_asked, ends_meta)
+    return _Segment(
+        cut,
+        pick_same,
+        pick_free,
+        same=pick_same(cut(head, begin)),
+        size=(last.start if length else last.end) - begin,
+        varies=bool(length),
+        is_asked=last.is_asked,
+        ends_meta=is_meta_end,
+    )
 
 
 def _joined(pieces: list[_Piece]) -> Iterator[_Piece]:

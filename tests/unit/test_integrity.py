@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -338,3 +340,44 @@ def test_values_longer_than_any_of_their_kind_are_not_kept_in_mind(tag: int, tmp
         assert tracemalloc.get_traced_memory()[0] < 500_000
     finally:
         tracemalloc.stop()
+
+
+def _element(tag: int, vr: bytes, value: bytes) -> bytes:
+    head = struct.pack("<HH2s", tag >> 16, tag & 0xFFFF, vr)
+    length = struct.pack("<HL", 0, len(value)) if vr in (b"OB", b"SQ") else struct.pack("<H", len(value))
+    return head + length + value
+
+
+def _deflated(dataset: bytes, path: Path) -> Path:
+    """A file with this data set."""
+    syntax = _element(0x00020010, b"UI", b"1.2.840.10008.1.2.1.99")
+    meta = _element(0x00020000, b"UL", struct.pack("<L", len(syntax))) + syntax
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    path.write_bytes(bytes(128) + b"DICM" + meta + deflate.compress(dataset) + deflate.flush())
+    return path
+
+
+_UIDS = b"".join(
+    _element(tag, b"UI", uid)
+    for tag, uid in (
+        (0x00080016, b"1.2.840.10008.5.1.4.1.1.88.11\0"),
+        (0x00080018, b"1.2\0"),
+        (0x0020000D, b"1.3\0"),
+        (0x0020000E, b"1.4\0"),
+    )
+)
+
+
+@pytest.mark.parametrize("beyond", [-2, 0, 2, 100, 400, 1000, 4000])
+def test_a_deflated_data_set_ends_where_it_ends(beyond: int, tmp_path: Path) -> None:
+    """The last bits of a file can stand for more than is inflated at once."""
+    rest = 2 * 1024 * 1024 + beyond - len(_UIDS) - 12
+    dataset = _UIDS + _element(0x00420011, b"OB", bytes(rest))
+    path = _deflated(dataset, tmp_path / "instance")
+    assert isinstance(read_header(path, ()), Header)
+    assert dataset_digest(path) == hashlib.sha256(dataset).hexdigest()
+    whole = path.read_bytes()
+    for cut in range(1, 12):
+        path.write_bytes(whole[:-cut])
+        with pytest.raises(FileDamaged, match="ends within its deflated data set"):
+            read_header(path, ())

@@ -268,14 +268,15 @@ class _Inflater:
             if not deflated:
                 deflated = os.pread(self._descriptor, _PIECE, self._deflated_position)
                 self._deflated_position += len(deflated)
-                if not deflated:
-                    raise Damage("it ends within its deflated data set")
             try:
                 inflated = self._inflate.decompress(deflated, _PIECE)
             except zlib.error as error:
                 raise Damage(f"its deflated data set cannot be inflated ({error})") from error
             if inflated:
                 return inflated
+            # Not before: bytes that were taken in earlier may stand for more than a piece.
+            if not deflated and not self._inflate.eof:
+                raise Damage("it ends within its deflated data set")
         return b""
 
 

@@ -172,6 +172,13 @@ def test_damaged_instances_count_until_a_whole_one_comes(catalogue):
     assert (record.received, record.packed, record.quarantined) == (3, 2, 1)
 
 
+def test_a_damaged_file_that_comes_several_times_at_once_is_received_once(basemount, catalogue):
+    damaged = QuarantinedFile("1.dcm", "cut short", "1.2.9.1", "1.2.1", "1.2")
+    catalogue.add([], [damaged] * 3)
+    catalogue.add([], [damaged])
+    assert _rows(basemount, "select kind, count from event") == [("received", 1)]
+
+
 def test_the_series_of_a_study_are_in_the_order_of_their_numbers(catalogue):
     numbers = {"1.2.1": "10", "1.2.2": "9", "1.2.3": ""}
     catalogue.add(

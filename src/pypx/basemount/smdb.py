@@ -178,7 +178,8 @@ class Catalogue:
             names = {name for (name,) in damaged}
             arrivals = rows.of_arrivals(
                 [instance for instance in ordered if instance.key in keys],
-                [file for file in quarantined if file.name in names],
+                # One that came several times at once is one.
+                {file.name: file for file in quarantined if file.name in names}.values(),
             )
             self.put(connection, schema.event, list(arrivals))
             for instance in sorted(restored, key=lambda instance: instance.key):

@@ -13,7 +13,7 @@ from datasets import large_study, plain_follow_up, plain_study
 from demo.pacs import Pacs
 from demo.server import HOST
 from demo.studies import Study
-from servers.peers import Wire
+from servers.peers import Dam, Wire
 from tools import SCRIPTS, Running, run_tool
 from trees import (
     assert_holds,
@@ -118,15 +118,30 @@ def _filled(start_pacs: StartPacs, study: Study, directory: Path) -> tuple[Pacs,
     return pacs, files
 
 
-def _start_and_wait_for_images(basemount: Path, found: str, how_many: int, *options: str | int) -> Running:
+def _arrived(basemount: Path) -> int:
+    """How many images lie somewhere in the BASEMOUNT."""
+    return len(files_below(basemount / "incoming")) + len(files_below(basemount / "data"))
+
+
+def _dam(pacs: Pacs, basemount: Path, how_many: int) -> Dam:
+    """A wire over which so many images come, and not all."""
+    return Dam(pacs.port, lambda: _arrived(basemount) >= how_many)
+
+
+def _start_and_wait_for_images(
+    basemount: Path, found: str, wire: Dam, how_many: int, *options: str | int
+) -> Running:
     """Start px-move and come back once so many images lie somewhere in the BASEMOUNT."""
-    running = Running("px-move", "--get", "--db", basemount / "log", *options, stdin=found)
+    running = Running(
+        *("px-move", "--get", "--db", basemount / "log", "--serverPort", wire.port, *options), stdin=found
+    )
     running.feed()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        if len(files_below(basemount / "incoming")) + len(files_below(basemount / "data")) >= how_many:
+        if _arrived(basemount) >= how_many:
             return running
-        assert running.process.poll() is None, "px-move was faster than the test"
+        assert running.process.poll() is None, running.process.communicate()
+        time.sleep(0.005)
     running.kill()
     raise AssertionError("px-move received nothing")
 
@@ -139,13 +154,14 @@ def test_kill_9_in_the_middle_and_again(
     study = large_study()
     pacs, files = _filled(start_pacs, study, tmp_path / "sent")
     found = _find(pacs, "LARGE-1")
-    running = _start_and_wait_for_images(basemount, found, how_many)
-    if children_too:
-        running.end_everything()
-    else:
-        running.process.kill()
-    running.process.wait()
-    running.assert_nothing_left()
+    with _dam(pacs, basemount, how_many) as wire:
+        running = _start_and_wait_for_images(basemount, found, wire, how_many)
+        if children_too:
+            running.end_everything()
+        else:
+            running.process.kill()
+        running.process.wait()
+        running.assert_nothing_left()
     assert_holds_part_of(basemount, files)
 
     again = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
@@ -160,9 +176,10 @@ def test_ctrl_c_keeps_what_is_done(start_pacs: StartPacs, basemount: Path, tmp_p
     study = large_study()
     pacs, files = _filled(start_pacs, study, tmp_path / "sent")
     found = _find(pacs, "LARGE-1")
-    running = _start_and_wait_for_images(basemount, found, 60)
-    running.interrupt()
-    ran = running.wait()
+    with _dam(pacs, basemount, 60) as wire:
+        running = _start_and_wait_for_images(basemount, found, wire, 60)
+        running.interrupt()
+        ran = running.wait()
     assert ran.status == 130
     assert "interrupted" in ran.stderr
     assert_holds_part_of(basemount, files)
@@ -176,9 +193,11 @@ def test_a_pacs_that_is_killed_half_way(start_pacs: StartPacs, basemount: Path, 
     study = large_study()
     pacs, files = _filled(start_pacs, study, tmp_path / "sent")
     found = _find(pacs, "LARGE-1")
-    running = _start_and_wait_for_images(basemount, found, 60, "--retries", 0)
-    pacs.kill()
-    ran = running.wait()
+    with _dam(pacs, basemount, 60) as wire:
+        running = _start_and_wait_for_images(basemount, found, wire, 60, "--retries", 0)
+        pacs.kill()
+        wire.open()
+        ran = running.wait()
     assert ran.status == 1
     assert ran.error in ("connection-lost", "connection-refused")
     assert len(ran.stderr.splitlines()) == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -100,7 +102,11 @@ class Wire(_Listener):
         self.answered = 0
 
     def serve(self, connection: socket.socket) -> None:
-        server = socket.create_connection(self._target)
+        try:
+            server = socket.create_connection(self._target)
+        except OSError:
+            connection.close()
+            return
         for end in (connection, server):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.keep(server)
@@ -134,3 +140,40 @@ class Wire(_Listener):
                     end.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
+
+
+class Dam(Wire):
+    """A wire on which no more comes from the server as soon as there is enough, until it is opened.
+
+    Who retrieves through it cannot have come to the end before the test has done what it is to do meanwhile.
+
+    Parameters
+    ----------
+    port : int
+        The server's.
+    is_enough : callable
+        Asked again and again while something passes.
+    """
+
+    def __init__(self, port: int, is_enough: Callable[[], bool]) -> None:
+        super().__init__(port)
+        self._is_enough = is_enough
+        self._opened = threading.Event()
+        self._next_look = 0.0
+
+    def open(self) -> None:
+        """Let pass what comes."""
+        self._opened.set()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.open()
+        super().__exit__(kind, error, trace)
+
+    def _meter(self, part: bytes) -> tuple[bytes, bool]:
+        if not self._opened.is_set() and time.monotonic() > self._next_look:
+            if self._is_enough():
+                self._opened.wait()
+            self._next_look = time.monotonic() + 0.02
+        return super()._meter(part)

@@ -165,13 +165,16 @@ def test_any_number_of_processes_ends_in_the_same(jobs, basemount, sample_files,
 
 @pytest.fixture
 def at_work(basemount, files, tmp_path) -> Running:
-    """A px-repack that has two processes beside it and is in the middle of its work."""
-    names = tmp_path / "names"
-    names.write_bytes(_lines(files) * (_MANY // len(files)))
+    """A px-repack that has two processes beside it, and has yet to be told the second half of its files."""
+    half = _lines(files) * (_MANY // len(files) // 2)
     running = Running(
-        *("px-repack", "--db", basemount / "log", "--files-from", names, "--jobs", "3", "--verbosity", "1")
+        *("px-repack", "--db", basemount / "log", "--files-from", "-", "--jobs", "3", "--verbosity", "1"),
+        stdin=half,
     )
-    deadline = time.monotonic() + 30
+    assert running.process.stdin is not None
+    running.process.stdin.write(half)
+    running.process.stdin.flush()
+    deadline = time.monotonic() + 120
     while len(running.left()) < 2:
         assert time.monotonic() < deadline
         assert running.process.poll() is None, running.process.communicate()

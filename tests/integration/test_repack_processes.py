@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import time
@@ -181,8 +182,12 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so_and_the_same_command_goes_on(number, basemount, tmp_path):
     files = _two_patients(tmp_path / "source", instances=400)
-    running = _start(basemount, "-p", tmp_path / "source")
-    deadline = time.monotonic() + 30
+    # It cannot come to the end: it has yet to be told the last of the files.
+    running = _start(basemount, "--files-from", "-")
+    assert running.process.stdin is not None
+    running.process.stdin.write(b"".join(b"%s\n" % os.fsencode(file) for file in files[:-100]))
+    running.process.stdin.flush()
+    deadline = time.monotonic() + 120
     while not files_below(basemount / "data") and time.monotonic() < deadline:
         time.sleep(0.001)
     running.interrupt(number)

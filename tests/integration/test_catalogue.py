@@ -15,7 +15,7 @@ import pytest
 import catalogues
 import mounts
 from pypx.basemount.layout import Basemount
-from pypx.basemount.records import Event, HeldInstance, PackedInstance, QuarantinedFile, SeriesRecord
+from pypx.basemount.records import Added, Event, HeldInstance, PackedInstance, QuarantinedFile, SeriesRecord
 from pypx.basemount.smdb import FILE_NAME, Catalogue
 from pypx.errors import BasemountUnusable, CatalogueDamaged, CatalogueLocked
 
@@ -65,7 +65,7 @@ def test_reading_does_not_make_a_catalogue(basemount, catalogue):
 
 
 def test_what_was_added_is_known_afterwards_and_to_others(basemount, catalogue):
-    assert catalogue.add([_instance(1), _instance(2)]) == {("1.2.9.1", ""), ("1.2.9.2", "")}
+    assert catalogue.add([_instance(1), _instance(2)]).new == {("1.2.9.1", ""), ("1.2.9.2", "")}
     with Catalogue.open(basemount) as other:
         assert other.held_counts(["1.2.1", "1.2.2"]) == {"1.2.1": 2, "1.2.2": 0}
         assert other.held_instances("1.2.1") == {"1.2.9.1", "1.2.9.2"}
@@ -76,7 +76,7 @@ def test_what_was_added_is_known_afterwards_and_to_others(basemount, catalogue):
 def test_adding_again_changes_nothing(basemount, catalogue):
     catalogue.add([_instance(1), _instance(2)])
     before = _rows(basemount, "select * from instance"), _rows(basemount, "select * from event")
-    assert catalogue.add([_instance(1), _instance(2)]) == set()
+    assert catalogue.add([_instance(1), _instance(2)]) == Added()
     assert (_rows(basemount, "select * from instance"), _rows(basemount, "select * from event")) == before
 
 
@@ -209,7 +209,7 @@ with Catalogue.open(Basemount.of_log_directory(Path(sys.argv[1]))) as catalogue:
     for start in range(first, first + 1000, 50):
         values = [{"SOPInstanceUID": f"1.2.9.{n % 1600}", "SeriesInstanceUID": f"1.2.{n % 7}",
                    "StudyInstanceUID": "1.2", "PatientID": "P"} for n in range(start, start + 50)]
-        new += len(catalogue.add([PackedInstance(each, "", each["SOPInstanceUID"], 1) for each in values]))
+        new += len(catalogue.add([PackedInstance(one, "", one["SOPInstanceUID"], 1) for one in values]).new)
         print(catalogue.claim_folders([("folder", sys.argv[2])]) and "mine")
 print(new)
 """
@@ -334,7 +334,7 @@ with Catalogue.open(Basemount.of_log_directory(Path(sys.argv[1]))) as catalogue:
     added = 0
     try:
         while True:
-            added += len(catalogue.add(instances(added)))
+            added += len(catalogue.add(instances(added)).new)
     except PypxError as error:
         print(error.code, added, catalogue.held_counts(["1"])["1"])
 """

@@ -257,7 +257,7 @@ def test_a_writer_in_postgresql_that_does_not_let_go_is_told_of_and_readers_do_n
                 catalogue.add([other])
             assert catalogue.held_counts(["1.2.1"]) == {"1.2.1": 1}
             writer.rollback()
-        assert catalogue.add([other]) == {("1.2.9.2", "")}
+        assert catalogue.add([other]).new == {("1.2.9.2", "")}
 
 
 def test_a_server_that_was_restarted_is_found_again(tmp_path, basemount):

@@ -19,6 +19,7 @@ from pypx.actions.receiving.line import Line
 from pypx.actions.receiving.receiver import Association, Observer, Receiver
 from pypx.actions.receiving.state import ListenerState, StateFile
 from pypx.actions.repack import RepackResult
+from pypx.actions.repack.outcome import words_of_strays
 from pypx.basemount.audit import Entry
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
@@ -224,6 +225,9 @@ class Listener:
             self._counts["failed"] += len(result.quarantined) + len(result.failed)
         for damaged in result.quarantined:
             self._say_problem(f"An image is damaged and in quarantine: {damaged.reason}")
+        for series in result.series:
+            if series.strays:
+                self._say_problem(words_of_strays(series.series["SeriesInstanceUID"], series.strays))
         for failed in result.failed:
             self._say_problem(failed.error.message)
 

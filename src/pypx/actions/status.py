@@ -251,6 +251,8 @@ def state(record: SeriesRecord) -> str:
     words = [_arrival(record)]
     if record.quarantined:
         words.append(f"{record.quarantined} damaged, in quarantine")
+    if record.strays:
+        words.append(f"{record.strays} of another patient or study beside it")
     for word, count in (("pushed", record.pushed), ("registered", record.registered)):
         if count:
             words.append(word if count >= record.packed else f"{count} {word}")

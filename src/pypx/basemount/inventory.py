@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from sqlalchemy import Column, ColumnElement, Connection, func, select
 
-from pypx.basemount import rows, schema
+from pypx.basemount import rows, schema, strays
 from pypx.basemount.records import Event, now
 from pypx.basemount.smdb import Catalogue, chunks
 from pypx.dicom.numbers import by_number
@@ -115,6 +115,8 @@ def forget(catalogue: Catalogue, gone: Sequence[Placed]) -> int:
                     )
                 )
                 taken[placed.series_uid] += done.rowcount
+                if done.rowcount:
+                    strays.forget(connection, placed.sop_uid, placed.variant)
             time = now()
             events = [
                 rows.of_event(Event(uid, "packed", count=-count, detail="gone from data/", time=time))

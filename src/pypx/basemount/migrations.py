@@ -51,6 +51,16 @@ STEPS = (
             "CREATE UNIQUE INDEX storage_folder_by_name ON storage_folder (target, folder)",
         ),
     ),
+    Step(
+        4,
+        "instances of another study or patient than their series, of those that come from here on",
+        (
+            'CREATE TABLE stray ("SOPInstanceUID" TEXT NOT NULL, variant TEXT NOT NULL, '
+            "\"StudyInstanceUID\" TEXT DEFAULT '' NOT NULL, patient TEXT DEFAULT '' NOT NULL, "
+            'PRIMARY KEY ("SOPInstanceUID", variant))',
+            'CREATE INDEX stray_by_study ON stray ("StudyInstanceUID")',
+        ),
+    ),
 )
 
 #: The earliest version that there is a way from.

@@ -79,6 +79,22 @@ class PackedInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class Added:
+    """What became of instances that were to be written down, by their keys.
+
+    Parameters
+    ----------
+    new : frozenset of (str, str)
+        Those that were not known before.
+    strays : frozenset of (str, str)
+        Those that say that they are of another study or patient than their series.
+    """
+
+    new: frozenset[tuple[str, str]] = frozenset()
+    strays: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class HeldInstance:
     """An instance that the catalogue knows.
 
@@ -128,13 +144,15 @@ class SeriesRecord:
     series_uid, study_uid, description, modality : str
         The series; "" where it is not known yet.
     packed : int
-        Instances in data/.
+        Instances in data/, strays left out.
     quarantined : int
         Instances of which there is only a damaged file.
     requested, pushed, registered : int or None
         Instances that were asked for, are in storage, are registered, as last recorded.
     failure : str
         What failed, where that is the last that happened to the series; else "".
+    strays : int
+        Files in data/ that have its UID, and say that they are of another study or patient.
     """
 
     series_uid: str
@@ -147,6 +165,7 @@ class SeriesRecord:
     pushed: int | None = None
     registered: int | None = None
     failure: str = ""
+    strays: int = 0
 
     @property
     def received(self) -> int:

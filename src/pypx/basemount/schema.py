@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
 #: Written into the catalogue; raised, and a step added to the migrations, with every change of the tables.
-VERSION = 3
+VERSION = 4
 
 #: What tells one patient as described from another, in the order that the key is made of.
 PATIENT_ATTRIBUTES = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
@@ -95,6 +95,13 @@ instance = Table(
     _text("digest"),
 )
 Index("instance_by_series", instance.c.SeriesInstanceUID, instance.c.SOPInstanceUID)
+
+#: Instances that say that they are of another study or patient than their series, which the first of it
+#: describes; and what they say.
+stray = Table(
+    "stray", metadata, _key("SOPInstanceUID"), _key("variant"), _text("StudyInstanceUID"), _text("patient")
+)
+Index("stray_by_study", stray.c.StudyInstanceUID)
 
 quarantined = Table(
     "quarantined",

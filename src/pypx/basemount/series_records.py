@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, and_, distinct, func, select
 
-from pypx.basemount import schema
+from pypx.basemount import schema, strays
 from pypx.basemount.records import SeriesRecord
 from pypx.dicom.numbers import by_number
 
@@ -28,10 +28,14 @@ def gather(connection: Connection, series_uids: Sequence[str]) -> dict[str, Seri
     described = _described(connection, series_uids)
     quarantined = _quarantined(connection, series_uids)
     events = _last_events(connection, series_uids)
-    known = {*held, *described, *quarantined, *events}
+    straying = strays.counts(connection, series_uids)
+    known = {*held, *described, *quarantined, *events, *straying}
     return {
-        uid: _series_record(
-            uid, described.get(uid, {}), held.get(uid, 0), quarantined.get(uid, 0), events.get(uid, [])
+        uid: replace(
+            _series_record(
+                uid, described.get(uid, {}), held.get(uid, 0), quarantined.get(uid, 0), events.get(uid, [])
+            ),
+            strays=straying.get(uid, 0),
         )
         for uid in series_uids
         if uid in known
@@ -39,22 +43,23 @@ def gather(connection: Connection, series_uids: Sequence[str]) -> dict[str, Seri
 
 
 def of_study(connection: Connection, study_uid: str) -> list[str]:
-    """The SeriesInstanceUIDs of a study, by SeriesNumber; those that have none at the end."""
+    """The SeriesInstanceUIDs of a study, by SeriesNumber; at the end those without, and of other studies."""
     table = schema.series.c
     query = select(table.SeriesInstanceUID, table.SeriesNumber).where(table.StudyInstanceUID == study_uid)
     numbers = {row.SeriesInstanceUID: row.SeriesNumber for row in connection.execute(query)}
     for other in (schema.event, schema.quarantined):
         uids = select(other.c.SeriesInstanceUID).where(other.c.StudyInstanceUID == study_uid).distinct()
         numbers |= {uid: "" for uid in connection.scalars(uids) if uid and uid not in numbers}
+    numbers |= {uid: "" for uid in strays.series_of_study(connection, study_uid) if uid not in numbers}
     return sorted(numbers, key=lambda uid: (by_number(numbers[uid]), uid))
 
 
 def packed(connection: Connection, series_uids: Sequence[str]) -> dict[str, int]:
-    """How many instances of each series are held, those series left out that have none."""
+    """How many instances of each series are held, strays left out, and those series that have none."""
     table = schema.instance.c
     query = (
         select(table.SeriesInstanceUID, func.count(distinct(table.SOPInstanceUID)))
-        .where(table.SeriesInstanceUID.in_(series_uids))
+        .where(table.SeriesInstanceUID.in_(series_uids), strays.IS_NONE)
         .group_by(table.SeriesInstanceUID)
     )
     return {row[0]: row[1] for row in connection.execute(query)}

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, select
 
-from pypx.basemount import rows, schema, series_records, services
+from pypx.basemount import rows, schema, series_records, services, strays
 from pypx.basemount.database import Database
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import (
+    Added,
     Event,
     HeldInstance,
     PackedInstance,
@@ -93,7 +94,10 @@ class Catalogue:
     # All reading raises CatalogueLocked, CatalogueDamaged or BasemountUnusable; writing DiskFull as well.
 
     def held_counts(self, series_uids: Collection[str]) -> dict[str, int]:
-        """How many instances (distinct SOP Instance UIDs) of each series are held; 0 for one not known."""
+        """How many instances (distinct SOP Instance UIDs) of each series are held; 0 for one not known.
+
+        Strays are none of it (:mod:`pypx.basemount.strays`).
+        """
         counts = dict.fromkeys(series_uids, 0)
         with self.database.reading() as connection:
             if connection:
@@ -102,9 +106,10 @@ class Catalogue:
         return counts
 
     def held_instances(self, series_uid: str) -> set[str]:
-        """The SOP Instance UIDs that are held of a series."""
+        """The SOP Instance UIDs that are held of a series, strays left out."""
         table = schema.instance.c
-        query = select(table.SOPInstanceUID).where(table.SeriesInstanceUID == series_uid).distinct()
+        of_series = table.SeriesInstanceUID == series_uid
+        query = select(table.SOPInstanceUID).where(of_series, strays.IS_NONE).distinct()
         with self.database.reading() as connection:
             return set(connection.scalars(query)) if connection else set()
 
@@ -132,6 +137,15 @@ class Catalogue:
                     records.update(series_records.gather(connection, chunk))
         return records
 
+    def described(self, series_uids: Collection[str]) -> dict[str, tuple[str, str]]:
+        """Of which study and patient series are: UID and PatientID; those left out that are not known."""
+        found: dict[str, tuple[str, str]] = {}
+        with self.database.reading() as connection:
+            if connection:
+                for chunk in chunks(series_uids):
+                    found |= strays.described(connection, chunk)
+        return found
+
     def record(self, events: Iterable[Event]) -> None:
         """Write down what happened to series."""
         happened = [rows.of_event(event) for event in events]
@@ -145,7 +159,7 @@ class Catalogue:
         instances: Sequence[PackedInstance],
         quarantined: Sequence[QuarantinedFile] = (),
         restored: Sequence[PackedInstance] = (),
-    ) -> set[tuple[str, str]]:
+    ) -> Added:
         """Write down, in one transaction, instances that have their place and files in quarantine.
 
         The events ``received`` and ``packed`` of their series are written with them.
@@ -161,16 +175,17 @@ class Catalogue:
 
         Returns
         -------
-        set of (str, str)
-            The keys of those instances that were not known before. Of the others another process, or an
-            earlier run, has written an instance under the same key, perhaps with another path.
+        Added
+            Which instances were not known before. Of the others another process, or an earlier run, has
+            written an instance under the same key, perhaps with another path.
         """
         if not instances and not quarantined and not restored:
-            return set()
+            return Added()
         # Sorted, so that two processes never wait for each other's rows in a circle.
         ordered = sorted(instances, key=lambda instance: instance.key)
+        again = sorted(restored, key=lambda instance: instance.key)
         with self.database.writing() as connection:
-            self._describe(connection, (instance.values for instance in ordered))
+            patients = self._describe(connection, (instance.values for instance in (*ordered, *again)))
             new = self.put(connection, schema.instance, [rows.of_instance(each) for each in ordered])
             keys = {(sop_uid, variant) for sop_uid, variant in new}
             files = sorted(quarantined, key=lambda file: file.name)
@@ -182,9 +197,16 @@ class Catalogue:
                 {file.name: file for file in quarantined if file.name in names}.values(),
             )
             self.put(connection, schema.event, list(arrivals))
-            for instance in sorted(restored, key=lambda instance: instance.key):
+            for instance in again:
                 _replace(connection, instance)
-        return keys
+            known: dict[str, tuple[str, str]] = {}
+            for chunk in chunks({uid for uid, _, _ in patients}):
+                known |= strays.described(connection, chunk)
+            said = strays.straying(patients, known)
+            written = [*(instance for instance in ordered if instance.key in keys), *again]
+            straying = strays.rows_of(written, said, patients)
+            self.put(connection, schema.stray, straying)
+        return Added(frozenset(keys), frozenset((row["SOPInstanceUID"], row["variant"]) for row in straying))
 
     def describe(self, described: Iterable[Mapping[str, str]]) -> None:
         """Write down what is said of patients, studies and series, as far as it is not known yet.
@@ -221,16 +243,20 @@ class Catalogue:
                 owners = _owners(connection, names)
         return {(name, patient) for name, patient in claims if owners[name] == rows.storable(patient)}
 
-    def _describe(self, connection: Connection, described: Iterable[Mapping[str, str]]) -> None:
+    def _describe(
+        self, connection: Connection, described: Iterable[Mapping[str, str]]
+    ) -> dict[strays.Said, str]:
+        """Write down what is not known yet; what instances say that they are of, and the patients' keys."""
+        keys: dict[strays.Said, str] = {}
         patients: dict[str, dict[str, str]] = {}
         studies: dict[str, dict[str, str]] = {}
         series: dict[str, dict[str, str]] = {}
         for values in described:
-            uid = values["SeriesInstanceUID"]
-            if uid in series:
+            said = strays.said_by(values)
+            if said in keys:
                 continue
-            study_uid = values["StudyInstanceUID"]
-            patient = rows.patient_key(values)
+            uid, study_uid, _ = said
+            keys[said] = patient = rows.patient_key(values)
             patients[patient] = {"patient": patient, **rows.texts(values, schema.PATIENT_ATTRIBUTES)}
             studies.setdefault(
                 study_uid,
@@ -240,13 +266,17 @@ class Catalogue:
                     **rows.texts(values, schema.STUDY_ATTRIBUTES),
                 },
             )
-            series[uid] = {
-                "SeriesInstanceUID": uid,
-                "StudyInstanceUID": study_uid,
-                **rows.texts(values, schema.SERIES_ATTRIBUTES),
-            }
+            series.setdefault(
+                uid,
+                {
+                    "SeriesInstanceUID": uid,
+                    "StudyInstanceUID": study_uid,
+                    **rows.texts(values, schema.SERIES_ATTRIBUTES),
+                },
+            )
         for table, found in ((schema.patient, patients), (schema.study, studies), (schema.series, series)):
             self.put(connection, table, [found[key] for key in sorted(found)])
+        return keys
 
     def put(self, connection: Connection, table: Table, values: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Insert the rows that are not there yet; those rows' primary keys."""
@@ -288,6 +318,7 @@ def _held(connection: Connection, sop_uids: Sequence[str]) -> Iterator[HeldInsta
 def _replace(connection: Connection, instance: PackedInstance) -> None:
     sop_uid, variant = instance.key
     table = schema.instance
+    strays.forget(connection, sop_uid, variant)
     connection.execute(
         table.update()
         .where(table.c.SOPInstanceUID == sop_uid, table.c.variant == variant)

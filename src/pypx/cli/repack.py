@@ -154,6 +154,7 @@ def _show(result: RepackResult) -> None:
         (result.stored + result.conflicts, "new"),
         (result.duplicates, "here already"),
         (result.conflicts, "of them beside another of the same UID"),
+        (result.strays, "of them of another patient or study than their series"),
         (len(result.quarantined), "damaged, in quarantine"),
         (result.skipped, "not DICOM"),
         (len(result.failed), "failed"),

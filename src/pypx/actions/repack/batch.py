@@ -10,14 +10,15 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from pypx.actions.repack.candidate import Candidate
-from pypx.actions.repack.outcome import Fate, Handling, Outcome, Source
+from pypx.actions.repack.outcome import Fate, Handling, Outcome, Source, words_of_strays
 from pypx.actions.repack.reading import Reading
 from pypx.actions.repack.shelf import Shelf, Shelved
 from pypx.basemount.layout import Basemount
@@ -235,14 +236,16 @@ class Batches:
     def _write_down(self, settled: Sequence[_Settled]) -> tuple[list[_Settled], list[Reading]]:
         """Commit; what is settled by it, and what is to be done again since another process was faster."""
         additions = [one.instance for one in settled if one.instance and not one.is_restored]
-        new = self._catalogue.add(
+        added = self._catalogue.add(
             additions,
             [one.quarantined for one in settled if one.quarantined],
             [one.instance for one in settled if one.instance and one.is_restored],
         )
-        if len(new) == len(additions):
+        if added.strays:
+            settled = _with_strays(settled, added.strays)
+        if len(added.new) == len(additions):
             return list(settled), []
-        beaten = {instance.key for instance in additions} - new
+        beaten = {instance.key for instance in additions} - added.new
         winners = {
             (held.sop_uid, held.variant): held.path
             for rivals in self._catalogue.held({sop_uid for sop_uid, _ in beaten}).values()
@@ -290,6 +293,20 @@ class Batches:
         real = Path(os.path.realpath(directory))
         trees = (self._data_tree, self._quarantine_tree, self._incoming_tree)
         return next((tree for tree in trees if real.is_relative_to(tree)), None)
+
+
+def _with_strays(settled: Sequence[_Settled], strays: Collection[tuple[str, str]]) -> list[_Settled]:
+    """The same, the strays among them marked as such and told of."""
+    marked = [
+        replace(one, outcome=replace(one.outcome, is_stray=True))
+        if one.instance and one.instance.key in strays
+        else one
+        for one in settled
+    ]
+    counts = Counter(one.outcome.values["SeriesInstanceUID"] for one in marked if one.outcome.is_stray)
+    for series_uid, count in counts.items():
+        logger.warning("%s", words_of_strays(series_uid, count))
+    return marked
 
 
 def _unreadable(path: Path, error: OSError) -> FileUnreadable:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pypx.errors import PypxError
+from pypx.wording import counted
 
 
 class Source(enum.Enum):
@@ -64,6 +65,8 @@ class Outcome:
         What is wrong with it.
     quarantined : pathlib.Path or None
         Where it is in quarantine/.
+    is_stray : bool
+        Whether it is new, and says that it is of another study or patient than its series.
     """
 
     path: Path
@@ -72,3 +75,15 @@ class Outcome:
     size: int = 0
     error: PypxError | None = None
     quarantined: Path | None = None
+    is_stray: bool = False
+
+
+def words_of_strays(series_uid: str, count: int) -> str:
+    """What a person is told of images that are new and contradict the description of their series."""
+    is_one = count == 1
+    says = "says that it is" if is_one else "say that they are"
+    kept = "it is kept, and does" if is_one else "they are kept, and do"
+    return (
+        f"{counted(count, 'image', 'images')} with the UID of the series {series_uid} {says} of another"
+        f" patient or study; {kept} not count as of that series (px-smdb --action check tells where)"
+    )

@@ -51,11 +51,14 @@ class SeriesVerdict:
         Files by what became of them.
     reason : str
         What is wrong with the first damaged file; "" where all are whole.
+    strays : int
+        New ones that say that they are of another study or patient than the series.
     """
 
     series: Mapping[str, str]
     counts: Mapping[Fate, int]
     reason: str = ""
+    strays: int = 0
 
     @property
     def state(self) -> str:
@@ -68,6 +71,7 @@ class SeriesVerdict:
             **self.series,
             "state": self.state,
             **{_NAMES[fate]: self.counts.get(fate, 0) for fate in _OF_SERIES},
+            "strays": self.strays,
         }
         if self.reason:
             document["error"] = FileDamaged(self.reason).to_json()
@@ -101,6 +105,8 @@ class RepackResult:
         Files whose content was held already.
     conflicts : int
         Files that are new in data/, beside other content of the same SOP Instance UID.
+    strays : int
+        Of what is new in data/: files that say that they are of another study or patient than their series.
     skipped : int
         Files that are something else than DICOM, or that another process was faster to take.
     quarantined : tuple of QuarantinedPath
@@ -120,6 +126,7 @@ class RepackResult:
     stored: int = 0
     duplicates: int = 0
     conflicts: int = 0
+    strays: int = 0
     skipped: int = 0
     quarantined: tuple[QuarantinedPath, ...] = ()
     failed: tuple[FailedPath, ...] = ()
@@ -157,6 +164,7 @@ class RepackResult:
                 "stored": self.stored,
                 "duplicates": self.duplicates,
                 "conflicts": self.conflicts,
+                "strays": self.strays,
                 "quarantined": len(self.quarantined),
                 "skipped": self.skipped,
                 "failed": len(self.failed),
@@ -188,6 +196,7 @@ class Tally:
     series: dict[str, Mapping[str, str]] = field(default_factory=dict)
     by_series: dict[str, Counter[Fate]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    strays: Counter[str] = field(default_factory=Counter)
 
     @property
     def files(self) -> int:
@@ -209,6 +218,8 @@ class Tally:
                     self.series[uid] = {keyword: outcome.values.get(keyword, "") for keyword in _SERIES}
                     self.by_series[uid] = Counter()
                 self.by_series[uid][outcome.fate] += 1
+                if outcome.is_stray:
+                    self.strays[uid] += 1
                 if reason:
                     self.reasons.setdefault(uid, reason)
 
@@ -217,11 +228,12 @@ class Tally:
             stored=self.counts[Fate.STORED],
             duplicates=self.counts[Fate.DUPLICATE],
             conflicts=self.counts[Fate.CONFLICT],
+            strays=self.strays.total(),
             skipped=self.counts[Fate.SKIPPED],
             quarantined=tuple(self.quarantined),
             failed=tuple(self.failed),
             series=tuple(
-                SeriesVerdict(series, self.by_series[uid], self.reasons.get(uid, ""))
+                SeriesVerdict(series, self.by_series[uid], self.reasons.get(uid, ""), self.strays[uid])
                 for uid, series in self.series.items()
             ),
             bytes=self.bytes,

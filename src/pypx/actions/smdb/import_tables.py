@@ -260,6 +260,7 @@ def _together(results: Sequence[RepackResult]) -> RepackResult:
         stored=sum(one.stored for one in results),
         duplicates=sum(one.duplicates for one in results),
         conflicts=sum(one.conflicts for one in results),
+        strays=sum(one.strays for one in results),
         skipped=sum(one.skipped for one in results),
         quarantined=tuple(path for one in results for path in one.quarantined),
         failed=tuple(path for one in results for path in one.failed),

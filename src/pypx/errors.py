@@ -213,6 +213,14 @@ class RetrieveIncomplete(PypxError):
     cure = "Run the same command again: only series that are not complete are asked for."
 
 
+class StrayImages(PypxError):
+    """Images with the UID of a series say that they are of another patient or study."""
+
+    code = "stray-images"
+    cause = "Images with the UID of a series say that they are of another patient or study than the others."
+    cure = "px-smdb --action check tells where they lie. Whose they are, a person must find out."
+
+
 class BasemountUnusable(PypxError):
     """The BASEMOUNT, or a directory in it, cannot be made, read or written."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from pypx.basemount import rows, schema
+from pypx.basemount import rows, schema, strays
 from pypx.basemount.smdb import Catalogue, chunks
 
 # All of these raise CatalogueLocked, CatalogueDamaged or BasemountUnusable; what writes DiskFull as well.
@@ -37,7 +37,10 @@ class HeldFile:
 
 
 def files_of_series(catalogue: Catalogue, series_uids: Collection[str]) -> dict[str, tuple[HeldFile, ...]]:
-    """What is held of series, by SOP Instance UID and variant: nothing of a series that is not known."""
+    """What is held of series, by SOP Instance UID and variant: nothing of a series that is not known.
+
+    Strays are not of the series that they name, and left out.
+    """
     table = schema.instance.c
     columns = (table.SOPInstanceUID, table.variant, table.InstanceNumber, table.path, table.size)
     found: dict[str, list[HeldFile]] = {uid: [] for uid in series_uids}
@@ -45,7 +48,9 @@ def files_of_series(catalogue: Catalogue, series_uids: Collection[str]) -> dict[
         if connection is None:
             return dict.fromkeys(found, ())
         for chunk in chunks(found):
-            query = select(table.SeriesInstanceUID, *columns).where(table.SeriesInstanceUID.in_(chunk))
+            query = select(table.SeriesInstanceUID, *columns).where(
+                table.SeriesInstanceUID.in_(chunk), strays.IS_NONE
+            )
             for series_uid, *held in connection.execute(query):
                 found[series_uid].append(HeldFile(*held))
     # Not by the database: PostgreSQL sorts by its locale.

@@ -111,7 +111,7 @@ def run(options: Mapping[str, Any], surroundings: Surroundings) -> PushResult:
         request = PushRequest(
             target,
             meant.series_uids,
-            meant.unknown_studies,
+            meant.refused,
             files.files() if has_files else (),
             files.is_one,
             options["jobs"],

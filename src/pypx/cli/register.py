@@ -218,8 +218,8 @@ def _wanted(
         named = [uids_of(options, name) for name in ("SeriesInstanceUID", "StudyInstanceUID")]
         founds = [from_json(document) for document in documents]
         meant = series_named(basemount, named[0], named[1], founds)
-        unknown = [Wanted("", one.study_uid, error=one.error) for one in meant.unknown_studies]
-        return [*of_catalogue(catalogue, meant.series_uids, place), *unknown]
+        refused = [Wanted(one.series_uid, one.study_uid, error=one.error) for one in meant.refused]
+        return [*of_catalogue(catalogue, meant.series_uids, place), *refused]
 
 
 def _listed(options: Mapping[str, Any], name: str) -> list[str]:

@@ -16,8 +16,9 @@ from pypx.actions.push.naming import top_of
 from pypx.actions.push.result import FileState, FileVerdict, PushResult, SeriesState, SeriesVerdict
 from pypx.actions.push.send import Sender
 from pypx.actions.push.series import SeriesPusher
-from pypx.actions.push.wanted import UnknownStudy, WantedSeries, catalogued, gathered
+from pypx.actions.push.wanted import StraySeries, UnknownStudy, WantedSeries, catalogued, gathered
 from pypx.actions.workers import Workers
+from pypx.basemount import strays
 from pypx.basemount.layout import Basemount
 from pypx.basemount.records import Event
 from pypx.basemount.smdb import Catalogue
@@ -41,6 +42,7 @@ __all__ = [
     "SeriesState",
     "SeriesVerdict",
     "StorageTarget",
+    "StraySeries",
     "UnknownStudy",
     "push",
     "series_named",
@@ -108,8 +110,8 @@ class PushRequest:
     target : StorageTarget or PacsTarget
     series_uids : sequence of str
         Series of the catalogue.
-    unknown_studies : sequence of UnknownStudy
-        Studies that were asked for as well, each of which fails.
+    refused : sequence of UnknownStudy or StraySeries
+        What was asked for as well and fails.
     files : iterable of pathlib.Path
         And files, wherever they are; what is not DICOM is left out and counted.
     are_named : bool
@@ -122,7 +124,7 @@ class PushRequest:
 
     target: Target
     series_uids: Sequence[str] = ()
-    unknown_studies: Sequence[UnknownStudy] = ()
+    refused: Sequence[UnknownStudy | StraySeries] = ()
     files: Iterable[Path] = ()
     are_named: bool = False
     jobs: int = DEFAULT_JOBS
@@ -159,9 +161,12 @@ def push(request: PushRequest, basemount: Basemount, progress: Progress = ignore
     keywords = target.templates.keywords if isinstance(target, StorageTarget) else frozenset()
     with Catalogue.open(basemount) as catalogue:
         named = gathered(request.files, keywords, are_named=request.are_named)
+        known = catalogue.described([series.series_uid for series in named.series])
+        for series in named.series:
+            series.known = known.get(series.series_uid)
         wanted: tuple[WantedSeries, ...] = (
             *catalogued(catalogue, basemount, request.series_uids),
-            *request.unknown_studies,
+            *request.refused,
             *named.series,
         )
         if isinstance(target, StorageTarget):
@@ -179,12 +184,12 @@ class Named:
     ----------
     series_uids : tuple of str
         The series, each once.
-    unknown_studies : tuple of UnknownStudy
-        The studies that the catalogue has nothing of.
+    refused : tuple of UnknownStudy or StraySeries
+        The studies that the catalogue has nothing of, and series of which it has no image that is meant.
     """
 
     series_uids: tuple[str, ...]
-    unknown_studies: tuple[UnknownStudy, ...]
+    refused: tuple[UnknownStudy | StraySeries, ...]
 
 
 def series_named(
@@ -209,17 +214,45 @@ def series_named(
         When one has no valid UID.
     """
     studies = [*study_uids, *(uid for found in founds for uid in found.studies_alone)]
-    series = [*series_uids, *(one.uid for found in founds for one in found.series)]
+    # Each series, and of which study and patient it is said to be.
+    said: list[strays.Said] = [(uid, "", "") for uid in series_uids]
+    said += [
+        (series.uid, series.study_uid or study.uid, study.patient_id)
+        for found in founds
+        for study in found.studies
+        for series in study.series
+    ]
     unknown: list[UnknownStudy] = []
-    for uid in (*studies, *series):
+    for uid in (*studies, *(one[0] for one in said)):
         if not is_uid(uid):
             raise InvalidInput(f"{uid!r} is not the UID of a study or a series", "Correct the UID.")
     with Catalogue.open(basemount) as catalogue:
         for uid in dict.fromkeys(studies):
             of_study = catalogue.series_of_study(uid)
             unknown += [] if of_study else [UnknownStudy(uid)]
-            series += of_study
-    return Named(tuple(dict.fromkeys(series)), tuple(unknown))
+            said += [(series_uid, uid, "") for series_uid in of_study]
+        refused = _refused(catalogue, said)
+    others = {one.series_uid for one in refused}
+    named = dict.fromkeys(uid for uid, _, _ in said if uid not in others)
+    return Named(tuple(named), (*unknown, *refused))
+
+
+def _refused(catalogue: Catalogue, said: Sequence[strays.Said]) -> list[StraySeries]:
+    """Series that are named as of another study or patient than they are, and have images of such.
+
+    What is meant is those images, then. Without any, it may be but the PACS that has another PatientID.
+    """
+    wrong = strays.straying(said, catalogue.described({uid for uid, _, _ in said}))
+    if not wrong:
+        return []
+    right = {one[0] for one in said if one not in wrong}
+    studies = {uid: study_uid for uid, study_uid, _ in said if uid not in right}
+    records = catalogue.series_status(studies)
+    return [
+        StraySeries(study_uid, uid, records[uid].strays)
+        for uid, study_uid in studies.items()
+        if records[uid].strays
+    ]
 
 
 def _into_storage(

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from pypx.actions.push.result import FileState, FileVerdict
+from pypx.basemount import strays
 from pypx.basemount.layout import Basemount
 from pypx.basemount.pushed import HeldFile, files_of_series
+from pypx.basemount.records import SeriesRecord
 from pypx.basemount.smdb import Catalogue
 from pypx.basemount.templates import TreeTemplates
 from pypx.dicom.header import Header, read_header
-from pypx.errors import FileDamaged, FileUnreadable, NotDicom, NothingFound, PypxError
+from pypx.errors import FileDamaged, FileUnreadable, NotDicom, NothingFound, PypxError, StrayImages
 
 #: Whatever the templates need.
 _ALWAYS = frozenset({"SeriesDescription"})
@@ -72,7 +74,7 @@ class Contents:
     rejected : tuple of FileVerdict
         Those that cannot.
     error : PypxError or None
-        Why there are none.
+        Why there are none, or not all that have its UID.
     """
 
     files: tuple[WantedFile, ...] = ()
@@ -134,14 +136,17 @@ class CataloguedSeries:
     series_uid: str
     data: Path
     held: tuple[HeldFile, ...]
+    strays: int = 0
 
     def __len__(self) -> int:
         return len(self.held)
 
     def read(self, keywords: Keywords) -> Contents:
+        why = stray_images(self.series_uid, self.strays) if self.strays else None
         if not self.held:
             return Contents(
-                error=NothingFound(
+                error=why
+                or NothingFound(
                     f"The catalogue has no image of the series {self.series_uid}",
                     "Retrieve it first, with px-move, or check the UID and --db.",
                 )
@@ -160,7 +165,7 @@ class CataloguedSeries:
                     files.append(self._read(path, held, keywords))
             except (NotDicom, FileDamaged, FileUnreadable) as error:
                 rejected.append(_rejected(path, error, held.sop_uid))
-        return Contents(tuple(files), files[0].values if files else {}, tuple(rejected))
+        return Contents(tuple(files), files[0].values if files else {}, tuple(rejected), why)
 
     def _values(self, held: HeldFile) -> dict[str, str]:
         return {
@@ -200,20 +205,65 @@ class UnknownStudy:
         return Contents(error=self.error)
 
 
+@dataclass(frozen=True, slots=True)
+class StraySeries:
+    """Images of another patient or study than their series, in the place of that series.
+
+    Somebody named the series as of that study or patient: the images that the catalogue has as its own are
+    not those that are meant.
+    """
+
+    study_uid: str
+    series_uid: str
+    images: int
+
+    def __len__(self) -> int:
+        return 0
+
+    @property
+    def error(self) -> StrayImages:
+        return stray_images(self.series_uid, self.images)
+
+    def read(self, _keywords: Keywords) -> Contents:
+        return Contents(error=self.error)
+
+
+def stray_images(series_uid: str, count: int) -> StrayImages:
+    """Why images are not pushed that have a series' UID."""
+    words = "image says that it is" if count == 1 else "images say that they are"
+    return StrayImages(f"{count} {words} of another patient or study than their series {series_uid}")
+
+
 @dataclass(slots=True)
 class GatheredSeries:
-    """The files of one series among those that a person named."""
+    """The files of one series among those that a person named.
+
+    Parameters
+    ----------
+    study_uid, series_uid : str
+    files : list of WantedFile
+    known : (str, str) or None
+        Of which study and patient the series is; None where the catalogue does not know it, and the first
+        of the files says that.
+    """
 
     study_uid: str
     series_uid: str
     files: list[WantedFile] = field(default_factory=list)
+    known: tuple[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self.files)
 
     def read(self, keywords: Keywords) -> Contents:
         files = sorted(self.files, key=lambda file: (file.sop_uid, str(file.path)))
-        return Contents(tuple(files), files[0].values)
+        known = self.known or _said_by(files[0])
+        own = tuple(file for file in files if not strays.contradicts(*_said_by(file), known))
+        if len(own) == len(files):
+            return Contents(own, own[0].values)
+        error = stray_images(self.series_uid, len(files) - len(own))
+        rejected = tuple(_rejected(file.path, error, file.sop_uid) for file in files if file not in own)
+        return Contents(own, own[0].values if own else {}, rejected, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +282,9 @@ def catalogued(
     uids = tuple(dict.fromkeys(series_uids))
     held = files_of_series(catalogue, uids)
     records = catalogue.series_status(uids)
+    known = {uid: records.get(uid, SeriesRecord(uid)) for uid in uids}
     return tuple(
-        CataloguedSeries(records[uid].study_uid if uid in records else "", uid, basemount.data, held[uid])
+        CataloguedSeries(known[uid].study_uid, uid, basemount.data, held[uid], known[uid].strays)
         for uid in uids
     )
 
@@ -268,6 +319,11 @@ def gathered(files: Iterable[Path], keywords: Collection[str], *, are_named: boo
             of_it = series.setdefault(uid, GatheredSeries(header.study_instance_uid, uid))
             of_it.files.append(WantedFile.of_header(path, header))
     return Gathered(tuple(series.values()), tuple(rejected), skipped)
+
+
+def _said_by(file: WantedFile) -> tuple[str, str]:
+    """Of which study and patient a file says that it is."""
+    return file.values["StudyInstanceUID"], file.values["PatientID"]
 
 
 def _size(path: Path) -> int:

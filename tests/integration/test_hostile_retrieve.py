@@ -44,12 +44,15 @@ class Case:
         Of the error; "" where all is here.
     damaged : int
         Files in quarantine.
+    strays : int
+        Series of which images came that are of another patient or study.
     """
 
     lie: Lie
     held: int
     code: str = "retrieve-incomplete"
     damaged: int = 0
+    strays: int = 0
 
 
 def _with(**values: str) -> Lie:
@@ -64,6 +67,18 @@ def _with(**values: str) -> Lie:
         return replace(Store.of(other), sop_uid=instance.SOPInstanceUID.encode())
 
     return lambda _: [*map(changed, STUDY.datasets()), final(3)]
+
+
+def _last_with(**values: str) -> Lie:
+    """The images, the last of them (as the catalogue has them) with other values."""
+
+    def said(images: Sequence[Store]) -> Iterable[Response | Store]:
+        last = copy.deepcopy(max(STUDY.datasets(), key=lambda one: str(one.SOPInstanceUID)))
+        last.update(values)
+        own = sorted(images, key=lambda image: image.sop_uid)
+        return [*own[:2], Store.of(last), final(3)]
+
+    return said
 
 
 def _each(change: Callable[[Store], Store]) -> Lie:
@@ -94,6 +109,7 @@ _UNCOUNTED: dict[str, Case] = {
     "all counts 65535": Case(lambda images: [*images, Response(0, counts=(65535,) * 4)], 3),
     "one three times": Case(lambda images: [images[0]] * 3 + [final(3)], 1),
     "another study": Case(_instead(OTHER), 0),
+    "the last of another patient": Case(_last_with(PatientID="OTHER-9"), 2, strays=1),
     "damaged ones": Case(_each(lambda image: replace(image, data=image.data[:-100])), 0, damaged=3),
 }
 
@@ -102,6 +118,8 @@ _COUNTED: dict[str, Case] = {
     "1000 of which 3 come": Case(lambda images: [*images, final(1000)], 3, ""),
     "nothing, and success": Case(lambda _: [final(3)], 0),
     "another study": Case(_instead(OTHER), 0),
+    "the last of another patient": Case(_last_with(PatientID="OTHER-9"), 2, strays=1),
+    "the last of another study": Case(_last_with(StudyInstanceUID=str(OTHER.uid)), 2, strays=1),
     "the series in another study": Case(_with(StudyInstanceUID=str(OTHER.uid)), 3),
     "UIDs that are paths": Case(
         _with(StudyInstanceUID="../../x", SeriesInstanceUID="/dev/x", SOPInstanceUID=".."), 0, damaged=3
@@ -162,9 +180,10 @@ def _assert_true(ran: Ran, case: Case, basemount: Path) -> None:
     assert ran.json.get("error", {}).get("code", "") == case.code
     (verdict,) = ran.json["data"]
     assert verdict["held"] == case.held
+    assert ("of another patient or study" in verdict.get("error", {}).get("message", "")) == bool(case.strays)
     assert (verdict["state"] == "complete") == (not case.code)
     assert not [char for char in ran.stderr if not char.isprintable() and char != "\n"]
-    assert len(ran.stderr.splitlines()) == case.damaged + bool(case.code)
+    assert len(ran.stderr.splitlines()) == case.damaged + bool(case.code) + case.strays
     held = instances_in(basemount)
     assert len(files_below(basemount / "data")) == len(held)
     assert all(path.resolve().is_relative_to(basemount / "data") for path in held.values())
@@ -198,7 +217,13 @@ def test_where_the_count_is_known(basemount: Path, case: str) -> None:
 
 @pytest.mark.parametrize(
     "case",
-    ["the series in another study", "UIDs that are paths", "patients that are paths", "a comment like a log"],
+    [
+        "the last of another patient",
+        "the series in another study",
+        "UIDs that are paths",
+        "patients that are paths",
+        "a comment like a log",
+    ],
 )
 def test_where_the_count_is_known_and_they_are_sent_to_us(basemount: Path, case: str) -> None:
     archive = Archive(STUDY, {"NumberOfSeriesRelatedInstances": "3"})

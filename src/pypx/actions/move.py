@@ -231,7 +231,7 @@ class _Retrieve:
                 break
             held, is_again = now_held, True
             self._pause(fruitless, len(missing))
-        verdicts = self._of_right_studies(self._with_reasons(verdicts))
+        verdicts = self._with_strays(self._of_right_studies(self._with_reasons(verdicts)))
         self._record_failed(verdicts.values())
         return [verdicts[uid] for uid in wanted]
 
@@ -411,6 +411,12 @@ class _Retrieve:
         known = self._catalogue.series_status(good)
         wrong = [uid for uid in good if known[uid].study_uid != verdicts[uid].series.study_uid]
         return verdicts | {uid: verdicts[uid].of_other_study(known[uid].study_uid) for uid in wrong}
+
+    def _with_strays(self, verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
+        """The verdicts; those on series that are not complete tell of images that are of somebody else."""
+        failed = [uid for uid, verdict in verdicts.items() if verdict.error and self._is_here]
+        known = self._catalogue.series_status(failed)
+        return verdicts | {uid: verdicts[uid].with_strays(record.strays) for uid, record in known.items()}
 
     def _record_requested(self, wanted: Iterable[Wanted]) -> None:
         self._catalogue.record(

@@ -67,6 +67,16 @@ class Verdict:
         )
         return replace(self, state=State.INCOMPLETE, error=error)
 
+    def with_strays(self, count: int) -> Verdict:
+        """The same, with images named in the error that have the series' UID and are of somebody else."""
+        if not count or not self.error:
+            return self
+        error = _incomplete(self.series, self.held) if isinstance(self.error, NothingFound) else self.error
+        words = "image says that it is" if count == 1 else "images say that they are"
+        message = f"{error.message}; {count} {words} of another patient or study"
+        hint = "Ask the PACS administrator whose they are; px-smdb --action check tells where they are kept."
+        return replace(self, error=type(error)(message, hint))
+
     @property
     def is_good(self) -> bool:
         return self.state in (State.ALREADY_HERE, State.COMPLETE, State.SENT)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pypx.actions import move
+from pypx.actions import retrieving
 from pypx.errors import Interrupted
 from pypx.storage.retries import LONGEST_PAUSE, Patience, Retries
 
@@ -24,8 +24,8 @@ def test_pauses_grow_up_to_the_longest() -> None:
 
 def test_a_pacs_that_is_away_is_asked_again_within_a_minute() -> None:
     # As many retries as --retries takes.
-    assert [move.pause_after(fruitless) for fruitless in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert all(move.pause_after(fruitless) == move.LONGEST_PAUSE for fruitless in range(6, 101))
+    assert [retrieving.pause_after(fruitless) for fruitless in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert all(retrieving.pause_after(fruitless) == retrieving.LONGEST_PAUSE for fruitless in range(6, 101))
 
 
 def test_what_the_other_side_asks_for_is_heard() -> None:

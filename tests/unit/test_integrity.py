@@ -22,8 +22,10 @@ from pydicom.uid import (
 )
 
 import instances
+from pypx.dicom import fileformat
 from pypx.dicom.header import Header, read_header
 from pypx.dicom.integrity import dataset_digest
+from pypx.dicom.remains import surviving_identifiers
 from pypx.errors import FileDamaged, NotDicom
 
 PREFIX_END = 132
@@ -381,3 +383,18 @@ def test_a_deflated_data_set_ends_where_it_ends(beyond: int, tmp_path: Path) -> 
         path.write_bytes(whole[:-cut])
         with pytest.raises(FileDamaged, match="ends within its deflated data set"):
             read_header(path, ())
+
+
+def test_a_deflated_data_set_inflates_to_what_an_image_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fileformat, "_MOST_INFLATED", 3 * 1024 * 1024)
+    small = _deflated(_UIDS + _element(0x00420011, b"OB", bytes(2 * 1024 * 1024)), tmp_path / "small")
+    assert isinstance(read_header(small, ()), Header)
+    dense = _deflated(_UIDS + _element(0x00420011, b"OB", os.urandom(4 * 1024 * 1024)), tmp_path / "dense")
+    assert isinstance(read_header(dense, ()), Header)
+    bomb = _deflated(_UIDS + _element(0x00420011, b"OB", bytes(4 * 1024 * 1024)), tmp_path / "bomb")
+    for read in (lambda path: read_header(path, ()), dataset_digest):
+        with pytest.raises(FileDamaged, match="inflates to more than 3145728 bytes"):
+            read(bomb)
+    assert surviving_identifiers(bomb) == {}

@@ -39,6 +39,12 @@ DECISIVE_META = frozenset({_MEDIA_CLASS, _TRANSFER_SYNTAX})
 
 _PIECE = 1024 * 1024
 
+#: Bytes that a deflated data set may inflate to, or so many times the bytes of its file if that is more.
+#: Images become 50 times as large at most; masks, zeros mostly, up to 1000 times, but none as large as this.
+#: Without a bound a file of some MB would keep us busy for minutes.
+_MOST_INFLATED = 2 * 1024**3
+_MOST_TIMES = 200
+
 #: Bytes of a file that are read at once when it is opened: the header of most.
 _HEAD = 16 * 1024
 
@@ -181,7 +187,7 @@ def begun(file: RegularFile) -> DicomFile:
     if transfer_syntax and not is_uid(transfer_syntax):
         raise Damage("its transfer syntax is no UID")
     if transfer_syntax in DEFLATED:
-        source, start = _inflated(descriptor, start), 0
+        source, start = _inflated(descriptor, start, size), 0
     encoding = _encoding(source.bytes_at(start, 8), transfer_syntax)
     return DicomFile(source, start, encoding, meta, transfer_syntax or _syntax_of(encoding), size)
 
@@ -280,10 +286,13 @@ class _Inflater:
         return b""
 
 
-def _inflated(descriptor: int, start: int) -> Source:
+def _inflated(descriptor: int, start: int, file_size: int) -> Source:
     """The data set of a deflated file (PS3.5, A.5), gone through once to know that it is all there."""
+    most = max(_MOST_INFLATED, _MOST_TIMES * file_size)
     measured = _Inflater(descriptor, start)
     size = 0
     while piece := measured.read(size, _PIECE):
         size += len(piece)
+        if size > most:
+            raise Damage(f"its deflated data set inflates to more than {most} bytes")
     return Source(size, _Inflater(descriptor, start).read)

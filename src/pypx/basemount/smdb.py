@@ -203,7 +203,8 @@ class Catalogue:
             for chunk in chunks({uid for uid, _, _ in patients}):
                 known |= strays.described(connection, chunk)
             said = strays.straying(patients, known)
-            written = [*(instance for instance in ordered if instance.key in keys), *again]
+            # As a rule nothing is, and no instance is looked at once more.
+            written = [*(one for one in ordered if one.key in keys), *again] if said else ()
             straying = strays.rows_of(written, said, patients)
             self.put(connection, schema.stray, straying)
         return Added(frozenset(keys), frozenset((row["SOPInstanceUID"], row["variant"]) for row in straying))
@@ -252,7 +253,7 @@ class Catalogue:
         studies: dict[str, dict[str, str]] = {}
         series: dict[str, dict[str, str]] = {}
         for values in described:
-            said = strays.said_by(values)
+            said = (values["SeriesInstanceUID"], values["StudyInstanceUID"], values.get("PatientID", ""))
             if said in keys:
                 continue
             uid, study_uid, _ = said

@@ -75,7 +75,7 @@ def rows_of(
         The key of the patient that is meant.
     """
     found = []
-    for instance in instances if said else ():
+    for instance in instances:
         one = said_by(instance.values)
         if one in said:
             sop_uid, variant = instance.key

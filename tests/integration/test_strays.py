@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
+import catalogues
 import packed
-from demo.studies import stable_uid
+from demo.studies import Study, stable_uid
+from held import action, found, found_series, smdb
 from listener import PxListen, send
 from packed import counts, repack
 from straying import LOCALIZER, OTHER, of_another
@@ -78,6 +81,82 @@ def test_px_listen_tells_of_them(basemount, first, tmp_path):
         assert "another patient or study" in told["lastError"]
     assert not any(value in listen.log for value in OTHER.values())
     assert len(instances_in(basemount)) == 6
+
+
+def test_each_patient_finds_their_own(basemount, first, tmp_path):
+    others = of_another(first[:2], tmp_path / "others")
+    repack(basemount, "-p", first[0].parent)
+    repack(basemount, "-p", others[0].parent)
+    for patient, name, images in (("STRAY-1", "Doe^Jane", 3), ("OTHER-9", "Roe^Richard", 2)):
+        ran = smdb(basemount, "search", "--PatientID", patient)
+        assert found(ran, "PatientName") == [name]
+        assert found(ran, "NumberOfStudyRelatedInstances") == [str(images)]
+        assert found_series(ran, "NumberOfSeriesRelatedInstances") == [str(images)]
+        assert found_series(ran, "SeriesInstanceUID") == [SERIES]
+        (row,) = action(basemount, "imageDirsPatientID", patient).json["data"]
+        assert (row["PatientID"], row["images"]) == (patient, images)
+        assert Path(row["directory"]).relative_to(basemount / "data").parts[0].startswith(patient)
+    for name in ("imageDirsSeriesInstanceUID", "seriesDirLocation"):
+        rows = action(basemount, name, SERIES).json["data"]
+        assert [(row["PatientID"], row["images"]) for row in rows] == [("STRAY-1", 3), ("OTHER-9", 2)]
+    # What is known of the study is of the first patient's.
+    assert found(smdb(basemount, "search", "--StudyInstanceUID", str(LOCALIZER.uid)), "StudyDate") == [
+        "20200229",
+        "",
+    ]
+    assert found(smdb(basemount, "search", "--StudyDate", "20200229"), "PatientID") == ["STRAY-1"]
+    other = str(dcmread(others[0]).SOPInstanceUID)
+    assert found(smdb(basemount, "search", "--query", f"SOPInstanceUID={other}"), "PatientID") == ["OTHER-9"]
+    assert len(found(smdb(basemount, "search", "--Modality", "*", "--limit", "1"), "PatientID")) == 1
+
+
+def test_a_study_of_strays_and_of_its_own_series(basemount, first, tmp_path):
+    study = Study("OTHER-9", attributes={"PatientName": "Roe^Richard"}).series(1, 4, Modality="MR")
+    repack(basemount, "-p", study.write(tmp_path / "study")[0].parent)
+    repack(basemount, "-p", first[0].parent)
+    others = of_another(first[:2], tmp_path / "others", StudyInstanceUID=study.uid, **OTHER)
+    repack(basemount, "-p", others[0].parent)
+    ran = smdb(basemount, "search", "--PatientID", "OTHER-9")
+    assert found(ran, "NumberOfStudyRelatedInstances") == ["6"]
+    assert found(ran, "NumberOfStudyRelatedSeries") == ["2"]
+    assert sorted(found_series(ran, "NumberOfSeriesRelatedInstances")) == ["2", "4"]
+    ran = smdb(basemount, "search", "--SeriesInstanceUID", SERIES)
+    assert found(ran, "NumberOfStudyRelatedInstances") == ["3", "6"]
+
+
+def test_a_check_tells_of_them_until_a_person_has_seen_to_it(basemount, first, tmp_path):
+    repack(basemount, "-p", first[0].parent)
+    repack(basemount, "-p", of_another(first[:2], tmp_path / "others")[0].parent)
+    for repair in ([], ["--repair"]):
+        ran = smdb(basemount, "check", *repair, status=1)
+        assert (ran.error, ran.json["summary"]["strays"], ran.json["summary"]["left"]) == (
+            "catalogue-differs",
+            1,
+            1,
+        )
+        (finding,) = ran.json["data"]
+        assert finding["fault"] == "of another patient or study"
+        assert finding["detail"] == f"2 images with the UID of the series {SERIES}"
+        assert "a person must find out" in ran.json["error"]["hint"]
+    for file in Path(finding["file"]).iterdir():
+        file.unlink()
+    smdb(basemount, "check", "--repair")
+    assert smdb(basemount, "check").json["data"] == []
+    assert _status(basemount) == (3, "packed")
+
+
+def test_a_catalogue_made_anew_knows_them_again(basemount, first, tmp_path):
+    """From the files alone; which of them are the strays is then as the files come."""
+    repack(basemount, "-p", first[0].parent)
+    repack(basemount, "-p", of_another(first[:1], tmp_path / "others")[0].parent)
+    catalogues.execute(
+        basemount,
+        *("delete from instance", "delete from stray", "delete from series"),
+        *("delete from study", "delete from patient"),
+    )
+    smdb(basemount, "check", "--repair", status=1)
+    packed_now, state = _status(basemount)
+    assert (packed_now, state.split(" ")[1]) in ((3, "1"), (1, "3"))
 
 
 def _status(basemount: Path) -> tuple[int, str]:

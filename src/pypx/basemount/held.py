@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from pypx.basemount import schema
+from pypx.basemount import schema, strays
 from pypx.basemount.smdb import Catalogue, chunks
 
 #: Attributes that each study or series is described by; those of an instance can be looked for.
@@ -74,10 +74,18 @@ class HeldSeries:
     ----------
     study, series : mapping of str to str
         Keyword to text.
+    is_stray : bool
+        Whether it is strays of the series, and the patient and study that they say they are of.
     """
 
     study: Mapping[str, str]
     series: Mapping[str, str]
+    is_stray: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """StudyInstanceUID and PatientID: two patients' images may say that they are of one study."""
+        return self.study["StudyInstanceUID"], self.study["PatientID"]
 
 
 def series_that_may_fit(catalogue: Catalogue, asked: Sequence[Asked]) -> Iterator[HeldSeries]:
@@ -115,6 +123,77 @@ def _described(catalogue: Catalogue, wanted: Sequence[Asked | ColumnElement[bool
             )
 
 
+def strays_that_may_fit(catalogue: Catalogue, asked: Sequence[Asked]) -> Iterator[HeldSeries]:
+    """Strays, as if they were series of the patients and studies that they say they are of.
+
+    Of a study that is somebody else's, nothing is told but its UID.
+
+    Raises
+    ------
+    CatalogueLocked, CatalogueDamaged, BasemountUnusable
+    """
+    patient, study, series, instance = schema.patient, schema.study, schema.series, schema.instance
+    owner = patient.alias()
+    with catalogue.database.reading() as connection:
+        if connection is None:
+            return
+        conditions = [
+            _COLUMNS[one.keyword].in_(one.value.split("\\"))
+            if one.keyword in INSTANCE_KEYWORDS
+            else _condition(connection, one)
+            for one in asked
+        ]
+        query = (
+            select(
+                owner.c.PatientID.label("owner"),
+                *(_COLUMNS[name].label(f"study_{name}") for name in STUDY_KEYWORDS),
+                *(series.c[name].label(f"series_{name}") for name in SERIES_KEYWORDS),
+            )
+            .join_from(schema.stray, instance, strays.OF_INSTANCE)
+            .join(series, series.c.SeriesInstanceUID == instance.c.SeriesInstanceUID)
+            .join(study, study.c.StudyInstanceUID == schema.stray.c.StudyInstanceUID)
+            .join(patient, patient.c.patient == schema.stray.c.patient)
+            .join(owner, owner.c.patient == study.c.patient)
+            .where(*(condition for condition in conditions if condition is not None))
+            .distinct()
+        )
+        for whose, *row in connection.execute(query):
+            of_study = dict(zip(STUDY_KEYWORDS, row, strict=False))
+            of_series = dict(zip(SERIES_KEYWORDS, row[len(STUDY_KEYWORDS) :], strict=True))
+            of_series["StudyInstanceUID"] = of_study["StudyInstanceUID"]
+            if whose != of_study["PatientID"]:
+                of_study |= dict.fromkeys(schema.STUDY_ATTRIBUTES, "")
+            yield HeldSeries(of_study, of_series, is_stray=True)
+
+
+def strays_of_studies(
+    catalogue: Catalogue, study_uids: Sequence[str]
+) -> dict[tuple[str, str], dict[str, tuple[str, int]]]:
+    """By StudyInstanceUID and PatientID the series that have strays of it: their modality, and how many.
+
+    Raises
+    ------
+    CatalogueLocked, CatalogueDamaged, BasemountUnusable
+    """
+    instance, stray, patient, series = schema.instance.c, schema.stray.c, schema.patient.c, schema.series.c
+    columns = (stray.StudyInstanceUID, patient.PatientID, instance.SeriesInstanceUID, series.Modality)
+    found: dict[tuple[str, str], dict[str, tuple[str, int]]] = {}
+    with catalogue.database.reading() as connection:
+        if connection:
+            for chunk in chunks(study_uids):
+                query = (
+                    select(*columns, func.count(instance.SOPInstanceUID.distinct()))
+                    .join_from(schema.stray, schema.instance, strays.OF_INSTANCE)
+                    .join(schema.series, series.SeriesInstanceUID == instance.SeriesInstanceUID)
+                    .join(schema.patient, patient.patient == stray.patient)
+                    .where(stray.StudyInstanceUID.in_(chunk))
+                    .group_by(*columns)
+                )
+                for study_uid, patient_id, series_uid, modality, count in connection.execute(query):
+                    found.setdefault((study_uid, patient_id), {})[series_uid] = modality, count
+    return found
+
+
 def series_of_patients(catalogue: Catalogue, patient_ids: Sequence[str]) -> Iterator[HeldSeries]:
     """The series of these very PatientIDs, whoever else has one of them, too.
 
@@ -126,23 +205,33 @@ def series_of_patients(catalogue: Catalogue, patient_ids: Sequence[str]) -> Iter
         yield from _described(catalogue, [schema.patient.c.PatientID.in_(chunk)])
 
 
-def modalities_of_studies(catalogue: Catalogue, study_uids: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Of each of these studies the modality of each of its series, by SeriesInstanceUID.
+def modalities_of_studies(
+    catalogue: Catalogue, study_uids: Sequence[str]
+) -> dict[tuple[str, str], dict[str, str]]:
+    """By StudyInstanceUID and PatientID the modality of each series of these studies, by SeriesInstanceUID.
 
     Raises
     ------
     CatalogueLocked, CatalogueDamaged, BasemountUnusable
     """
     table = schema.series.c
-    found: dict[str, dict[str, str]] = {uid: {} for uid in study_uids}
+    found: dict[tuple[str, str], dict[str, str]] = {}
     with catalogue.database.reading() as connection:
         if connection:
             for chunk in chunks(study_uids):
-                query = select(table.StudyInstanceUID, table.SeriesInstanceUID, table.Modality).where(
-                    table.StudyInstanceUID.in_(chunk)
+                query = (
+                    select(
+                        table.StudyInstanceUID,
+                        schema.patient.c.PatientID,
+                        table.SeriesInstanceUID,
+                        table.Modality,
+                    )
+                    .join(schema.study, schema.study.c.StudyInstanceUID == table.StudyInstanceUID)
+                    .join(schema.patient, schema.patient.c.patient == schema.study.c.patient)
+                    .where(table.StudyInstanceUID.in_(chunk))
                 )
-                for study_uid, series_uid, modality in connection.execute(query):
-                    found[study_uid][series_uid] = modality
+                for study_uid, patient_id, series_uid, modality in connection.execute(query):
+                    found.setdefault((study_uid, patient_id), {})[series_uid] = modality
     return found
 
 
@@ -151,7 +240,7 @@ def _condition(connection: Connection, asked: Asked) -> ColumnElement[bool] | No
     column = _COLUMNS[asked.keyword]
     if asked.keyword in INSTANCE_KEYWORDS:
         of_series = schema.instance.c.SeriesInstanceUID == schema.series.c.SeriesInstanceUID
-        return exists().where(of_series, column.in_(asked.value.split("\\")))
+        return exists().where(of_series, column.in_(asked.value.split("\\")), strays.IS_NONE)
     if asked.vr == "UI":
         return column.in_(asked.value.split("\\"))
     if asked.vr == "DA":

@@ -66,16 +66,38 @@ def in_order(catalogue: Catalogue) -> Iterator[Placed]:
 
 
 def of_series(catalogue: Catalogue, series_uids: Collection[str]) -> dict[str, list[Placed]]:
-    """The instances of these series, each by its number."""
+    """The instances of these series, each by its number, strays left out."""
     found: dict[str, list[Placed]] = {uid: [] for uid in series_uids}
     with catalogue.database.reading() as connection:
         if connection:
             for chunk in chunks(series_uids):
-                query = select(*_PLACED).where(schema.instance.c.SeriesInstanceUID.in_(chunk))
-                for row in connection.execute(query):
+                in_chunk = schema.instance.c.SeriesInstanceUID.in_(chunk)
+                for row in connection.execute(select(*_PLACED).where(in_chunk, strays.IS_NONE)):
                     found[row.SeriesInstanceUID].append(Placed(*row))
     for instances in found.values():
         instances.sort(key=lambda placed: (by_number(placed.number), placed.path))
+    return found
+
+
+def strays_of_series(
+    catalogue: Catalogue, series_uids: Collection[str]
+) -> dict[tuple[str, str, str], list[Placed]]:
+    """The strays of these series, by what each says that it is of: PatientID, study and series."""
+    found: dict[tuple[str, str, str], list[Placed]] = {}
+    said = (schema.patient.c.PatientID, schema.stray.c.StudyInstanceUID)
+    with catalogue.database.reading() as connection:
+        if connection is None:
+            return found
+        for chunk in chunks(series_uids):
+            query = (
+                select(*said, *_PLACED)
+                .join_from(schema.stray, schema.instance, strays.OF_INSTANCE)
+                .join(schema.patient, schema.patient.c.patient == schema.stray.c.patient)
+                .where(schema.instance.c.SeriesInstanceUID.in_(chunk))
+            )
+            for patient_id, study_uid, *row in connection.execute(query):
+                placed = Placed(*row)
+                found.setdefault((patient_id, study_uid, placed.series_uid), []).append(placed)
     return found
 
 
@@ -126,6 +148,18 @@ def forget(catalogue: Catalogue, gone: Sequence[Placed]) -> int:
             catalogue.put(connection, schema.event, events)
         forgotten += taken.total()
     return forgotten
+
+
+def straying(catalogue: Catalogue) -> list[tuple[str, str, int]]:
+    """Where strays lie: the series whose UID they have, a directory below data/, and how many are there."""
+    table = schema.instance.c
+    query = select(table.SeriesInstanceUID, table.path).join_from(
+        schema.stray, schema.instance, strays.OF_INSTANCE
+    )
+    with catalogue.database.reading() as connection:
+        found = connection.execute(query) if connection else ()
+        counts = Counter((uid, str(PurePosixPath(path).parent)) for uid, path in found)
+    return sorted((uid, directory, count) for (uid, directory), count in counts.items())
 
 
 def quarantined(catalogue: Catalogue) -> dict[str, str]:

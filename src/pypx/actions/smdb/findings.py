@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ class Fault(enum.Enum):
     QUARANTINE_GONE = "gone from quarantine"
     INCOMING = "left in incoming"
     UNFINISHED = "unfinished copy"
+    STRAY = "of another patient or study"
 
 
 #: Each fault as a person reads it in a sentence, of one file and of several.
@@ -35,6 +36,7 @@ WORDS: Mapping[Fault, str] = {
     Fault.QUARANTINE_GONE: "gone from quarantine",
     Fault.INCOMING: "left in incoming",
     Fault.UNFINISHED: "copied only in part",
+    Fault.STRAY: "with images of another patient or study than their series",
 }
 
 
@@ -46,7 +48,7 @@ class Finding:
     ----------
     fault : Fault
     file : pathlib.Path
-        Absolute.
+        Absolute; of strays, the directory that they are in.
     detail : str
         In words: what exactly.
     done : str
@@ -114,18 +116,13 @@ class CheckResult:
             return None
         counts = Counter(finding.fault for finding in self.left)
         said = ", ".join(f"{count} {WORDS[fault]}" for fault, count in counts.items())
-        return CatalogueDiffers(f"Tree and catalogue differ: {said}", self._cure())
+        what = "Not all is in order" if counts.keys() == {Fault.STRAY} else "Tree and catalogue differ"
+        return CatalogueDiffers(f"{what}: {said}", self._cure())
 
     def _cure(self) -> str:
-        damaged = [one for one in self.left if one.is_damaged]
-        if not damaged and not any(one.done for one in self.left):
-            return ""
-        retrieve = "Retrieve damaged images again (px-move --force), or remove them from quarantine/."
-        decide = "Where nothing could be done, it is for a person to move the file elsewhere."
-        cures = [retrieve] if damaged else []
-        cures += [decide] if any(one.done and not one.is_damaged for one in self.left) else []
-        if any(not one.done and not one.is_damaged for one in self.left):
-            cures.append(CatalogueDiffers.cure)
+        others = [one for one in self.left if one.fault is not Fault.STRAY]
+        cures = [_cure_of(others)] if others else []
+        cures += [_CURE_OF_STRAYS] if len(others) < len(self.left) else []
         return " ".join(cures)
 
     def count(self, fault: Fault) -> int:
@@ -152,6 +149,25 @@ class CheckResult:
         return document
 
 
+def _cure_of(left: Sequence[Finding]) -> str:
+    """What to do about what is wrong between tree and catalogue."""
+    damaged = [one for one in left if one.is_damaged]
+    if not damaged and not any(one.done for one in left):
+        return CatalogueDiffers.cure
+    retrieve = "Retrieve damaged images again (px-move --force), or remove them from quarantine/."
+    decide = "Where nothing could be done, it is for a person to move the file elsewhere."
+    cures = [retrieve] if damaged else []
+    cures += [decide] if any(one.done and not one.is_damaged for one in left) else []
+    if any(not one.done and not one.is_damaged for one in left):
+        cures.append(CatalogueDiffers.cure)
+    return " ".join(cures)
+
+
+_CURE_OF_STRAYS = (
+    "Whose the images are, a person must find out; where they are wrong, remove them from data/ and run"
+    " px-smdb --action check --repair."
+)
+
 _NAMES: Mapping[Fault, str] = {
     Fault.DAMAGED_CATALOGUE: "damagedCatalogues",
     Fault.MISSING: "missing",
@@ -161,4 +177,5 @@ _NAMES: Mapping[Fault, str] = {
     Fault.QUARANTINE_GONE: "quarantineGone",
     Fault.INCOMING: "incoming",
     Fault.UNFINISHED: "unfinished",
+    Fault.STRAY: "strays",
 }

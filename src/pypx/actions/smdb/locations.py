@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pypx.actions.found import FoundStudy
 from pypx.actions.smdb.search import search
 from pypx.basemount import inventory
 from pypx.basemount.layout import Basemount
@@ -77,16 +78,24 @@ def locations(basemount: Basemount, catalogue: Catalogue, matching: Mapping[str,
     if not found.series:
         what = " and ".join(f"{name} {value}" for name, value in matching.items())
         raise NothingFound(f"The catalogue has no series with {what}" if what else "The catalogue is empty")
-    placed = inventory.of_series(catalogue, [series.uid for series in found.series])
-    return Locations(tuple(_locations(basemount, found.studies, placed)))
+    uids = list(dict.fromkeys(series.uid for series in found.series))
+    placed = inventory.of_series(catalogue, uids)
+    # By what the images say that they are of, which of strays is not that of the series.
+    lying = inventory.strays_of_series(catalogue, uids)
+    for uid, (study_uid, patient_id) in catalogue.described(uids).items():
+        lying[patient_id, study_uid, uid] = placed[uid]
+    return Locations(tuple(_locations(basemount, found.studies, lying)))
 
 
 def _locations(
-    basemount: Basemount, studies: Iterable[Any], placed: Mapping[str, list[inventory.Placed]]
+    basemount: Basemount,
+    studies: Iterable[FoundStudy],
+    placed: Mapping[tuple[str, str, str], list[inventory.Placed]],
 ) -> Iterable[Location]:
     for study in studies:
         for series in study.series:
-            for directory, images in inventory.directories(placed[series.uid]).items():
+            own = placed.get((study.patient_id, study.uid, series.uid), [])
+            for directory, images in inventory.directories(own).items():
                 yield Location(
                     study.patient_id,
                     study.uid,

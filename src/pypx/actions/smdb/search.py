@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from pypx.actions.answers import some
 from pypx.actions.found import Found, FoundSeries, FoundStudy
@@ -19,6 +19,9 @@ _MODALITIES = "ModalitiesInStudy"
 _SERIES_COUNT = "NumberOfStudyRelatedSeries"
 _STUDY_INSTANCES = "NumberOfStudyRelatedInstances"
 _SERIES_INSTANCES = "NumberOfSeriesRelatedInstances"
+
+#: StudyInstanceUID and PatientID.
+_Key: TypeAlias = tuple[str, str]
 
 #: What the catalogue can be searched by, at each level.
 STUDY_KEYWORDS = (*held.STUDY_KEYWORDS, _MODALITIES)
@@ -53,6 +56,7 @@ def search(
     -------
     Found
         Its studies in the order of patients, then days. Series of which no instance is held are not there.
+        Behind them what strays there are, as of the patients and studies that they say they are of.
 
     Raises
     ------
@@ -65,15 +69,23 @@ def search(
     _see_known(demanded)
     studies = _Studies(_fitting(catalogue, demanded))
     notes = []
-    modalities = held.modalities_of_studies(catalogue, studies.uids)
+    uids = list(dict.fromkeys(uid for uid, _ in studies.keys))
+    own = held.modalities_of_studies(catalogue, uids)
+    strays = held.strays_of_studies(catalogue, uids)
+    modalities = {
+        key: {**own.get(key, {}), **{uid: modality for uid, (modality, _) in strays.get(key, {}).items()}}
+        for key in studies.keys
+    }
     if wanted := demanded.get(_MODALITIES):
-        studies.keep(uid for uid, of_it in modalities.items() if _has_modality(wanted, of_it.values()))
-    if limit is not None and len(studies.uids) > limit:
-        studies.keep(studies.uids[:limit])
+        studies.keep(key for key, of_it in modalities.items() if _has_modality(wanted, of_it.values()))
+    if limit is not None and len(studies.keys) > limit:
+        studies.keep(studies.keys[:limit])
         notes.append(f"Stopped after {some(limit, 'study')}, as --limit says; there are more.")
-    counts = catalogue.held_counts([uid for study in studies.uids for uid in modalities[study]])
+    counts = catalogue.held_counts([uid for key in studies.keys for uid in own.get(key, {})])
     found = tuple(
-        study for uid in studies.uids if (study := _study(studies, uid, modalities[uid], counts)).series
+        study
+        for key in studies.keys
+        if (study := _study(studies, key, modalities[key], counts | _counts(strays.get(key, {})))).series
     )
     values = (*(study.values for study in found), *(one.values for study in found for one in study.series))
     names = dict.fromkeys(name for one in values for name in one)
@@ -91,20 +103,22 @@ class _Studies:
     """The studies that were found, and of each the series that fit."""
 
     def __init__(self, found: Iterable[HeldSeries]) -> None:
-        self.values: dict[str, Mapping[str, str]] = {}
-        self.series: dict[str, list[Mapping[str, str]]] = {}
+        self.values: dict[_Key, Mapping[str, str]] = {}
+        self.series: dict[_Key, list[Mapping[str, str]]] = {}
         for one in found:
-            uid = one.study["StudyInstanceUID"]
-            self.values.setdefault(uid, one.study)
-            self.series.setdefault(uid, []).append(one.series)
+            self.values.setdefault(one.key, one.study)
+            of_it = self.series.setdefault(one.key, [])
+            # Strays of one patient may describe them in several ways.
+            if not one.is_stray or one.series not in of_it:
+                of_it.append(one.series)
 
     @property
-    def uids(self) -> list[str]:
+    def keys(self) -> list[_Key]:
         return list(self.values)
 
-    def keep(self, uids: Iterable[str]) -> None:
-        kept = set(uids)
-        self.values = {uid: values for uid, values in self.values.items() if uid in kept}
+    def keep(self, keys: Iterable[_Key]) -> None:
+        kept = set(keys)
+        self.values = {key: values for key, values in self.values.items() if key in kept}
 
 
 def _see_known(demanded: Iterable[str]) -> None:
@@ -131,6 +145,10 @@ def _fitting(catalogue: Catalogue, demanded: Mapping[str, str]) -> Iterator[Held
             verdicts[uid] = _fit(of_study, one.study)
         if verdicts[uid] and _fit(of_series, one.series):
             yield one
+    # Behind all others: as a rule there are none.
+    for one in held.strays_that_may_fit(catalogue, asked):
+        if _fit(of_study, one.study) and _fit(of_series, one.series):
+            yield one
 
 
 def _fit(asked: Mapping[str, str], values: Mapping[str, str]) -> bool:
@@ -141,15 +159,19 @@ def _has_modality(wanted: str, modalities: Iterable[str]) -> bool:
     return any(fits("Modality", wanted, modality) for modality in modalities)
 
 
+def _counts(strays: Mapping[str, tuple[str, int]]) -> dict[str, int]:
+    return {uid: count for uid, (_, count) in strays.items()}
+
+
 def _study(
-    studies: _Studies, uid: str, modalities: Mapping[str, str], counts: Mapping[str, int]
+    studies: _Studies, key: _Key, modalities: Mapping[str, str], counts: Mapping[str, int]
 ) -> FoundStudy:
     here = {series: modality for series, modality in modalities.items() if counts.get(series)}
     series = sorted(
-        studies.series[uid], key=lambda one: (by_number(one["SeriesNumber"]), one["SeriesInstanceUID"])
+        studies.series[key], key=lambda one: (by_number(one["SeriesNumber"]), one["SeriesInstanceUID"])
     )
     values = {
-        **studies.values[uid],
+        **studies.values[key],
         _MODALITIES: "\\".join(sorted({modality for modality in here.values() if modality})),
         _SERIES_COUNT: str(len(here)),
         _STUDY_INSTANCES: str(sum(counts[one] for one in here)),

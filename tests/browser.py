@@ -64,6 +64,7 @@ class Browser:
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
+        self.ask("Page.setLifecycleEventsEnabled", enabled=True)
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +94,9 @@ class Browser:
             mobile=False,
         )
         self.events.clear()
-        self.ask("Page.navigate", url=file.as_uri())
-        self._wait_for("Page.loadEventFired")
+        # Of this page: that the one before it is loaded may be said only now.
+        loader = self.ask("Page.navigate", url=file.as_uri())["loaderId"]
+        self._wait_for("Page.lifecycleEvent", loaderId=loader, name="load")
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""
@@ -148,11 +150,14 @@ class Browser:
                 result: dict[str, Any] = answer["result"]
                 return result
 
-    def _wait_for(self, method: str) -> None:
-        while not any(event["method"] == method for event in self.events):
+    def _wait_for(self, method: str, **parameters: str) -> None:
+        def is_it(event: dict[str, Any]) -> bool:
+            return event["method"] == method and parameters.items() <= event["params"].items()
+
+        while not any(map(is_it, self.events)):
             self._answer()
 
-    def _answer(self, timeout: float = 60.0) -> dict[str, Any]:
+    def _answer(self, timeout: float = 200.0) -> dict[str, Any]:
         """The next message; events are kept."""
         deadline = time.monotonic() + timeout
         while b"\0" not in self._buffer:

@@ -22,6 +22,7 @@ from demo.pacs import Pacs
 from demo.server import HOST, free_port
 from demo.studies import Study
 from listener import PxListen, send
+from pypx.dcmtk.binaries import Binaries
 from registering import know
 from servers import cube as faults
 from servers.cube import swift_names
@@ -122,7 +123,11 @@ def _work(flow: Workflow, pacs: Pacs, store: SwiftDestination, cube: Cube) -> st
     """All that a site does, and all that can go wrong with it; what the listener said."""
     uid = PATIENT.uid
     by_name = ("--PatientID", "LEAK-*", "--PatientName", "Quillfeather*")
-    found = flow.run("px-find", *pacs.node.options, *by_name).stdout
+    # It is there for long enough to be seen.
+    slow = flow.top.parent / "findscu"
+    slow.write_text(f'#!/bin/sh\nsleep 1\nexec {Binaries().path("findscu")} "$@"\n')
+    slow.chmod(0o755)
+    found = flow.run("px-find", *pacs.node.options, *by_name, "--findscu", slow).stdout
     assert uid in found
     for form in ("tabular", "csv"):
         flow.run("px-report", "--printReport", form, stdin=found)

@@ -83,10 +83,13 @@ def test_kill_9_at_random_moments_under_load(basemount: Path, tmp_path: Path) ->
     senders = [_Sender(port, _images(tmp_path, f"K{number}", 50 * _KILLS)) for number in range(2)]
     for sender in senders:
         sender.start()
-    for _ in range(_KILLS):
+    kills = 0
+    # As often, and with that much to lose; where all takes longer, so do these.
+    while kills < _KILLS or sum(len(sender.acknowledged) for sender in senders) <= _KILLS:
         with PxListen(basemount, port=port) as listen:
-            time.sleep(random.uniform(0.0, 0.8))  # noqa: S311
+            time.sleep(random.uniform(0.0, 0.8) * (1 + kills // _KILLS))  # noqa: S311
             listen.kill()
+        kills += 1
     for sender in senders:
         sender.end()
     acknowledged = {uid for sender in senders for uid in _uids(list(sender.acknowledged))}

@@ -63,7 +63,10 @@ def test_a_killed_writer_leaves_no_object_and_the_next_one_clears_up(
     big = tmp_path / "big"
     big.write_bytes(os.urandom(20_000_000))
     seen = 0
-    for pause in (0.1, 0.15, 0.2, 0.25, 0.3):
+    pauses = (0.1, 0.15, 0.2, 0.25, 0.3)
+    for number, pause in enumerate(pauses * 10):
+        if number >= len(pauses) and seen:
+            break
         writer = subprocess.Popen([sys.executable, "-c", _PUT, store.root, big], stderr=subprocess.PIPE)
         deadline = time.monotonic() + 60
         while not any(store.root.rglob("*.part~")) and time.monotonic() < deadline:

@@ -151,7 +151,7 @@ def test_a_pacs_that_is_away_for_a_while_is_waited_for(
     with _Cable(pacs.port, cut_after=sum(file.stat().st_size for file in files) // 2) as cable:
         # Longer than a way is tried that is none.
         mending = _MendingAt(cable, 4)
-        logger = logging.getLogger("pypx.actions.move")
+        logger = logging.getLogger("pypx")
         logger.addHandler(mending)
         try:
             request = _request(pacs)

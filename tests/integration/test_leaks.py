@@ -178,7 +178,7 @@ def _work(flow: Workflow, pacs: Pacs, store: SwiftDestination, cube: Cube) -> st
     held[1].unlink()
     flow.run(*push, "--swift", "local", status=1)
     flow.run("px-smdb", "--action", "check", status=1)
-    flow.run("px-repack", "--xcrdirfile", held[0])  # no longer DICOM
+    flow.run("px-repack", "--xcrdirfile", held[0], status=1)  # no longer DICOM
     cut = flow.top.parent / "cut.dcm"
     cut.write_bytes(files[0].read_bytes()[:-20])
     flow.run("px-repack", "--xcrdirfile", cut, status=1)

@@ -206,6 +206,15 @@ def run_tool(
     return running.wait(timeout)
 
 
+def packages_loaded_by(tool: str, *options: str | Path | int) -> set[str]:
+    """What a tool imports: each start waits for it."""
+    ran = run_tool("python", "-X", "importtime", SCRIPTS / tool, *options)
+    assert ran.status == 0, ran.stderr
+    names = [line.rsplit("|", 1)[1].strip() for line in ran.stderr.splitlines() if "import time:" in line]
+    # One that was looked for in vain is in the list, too; what is in it is not.
+    return {name.split(".")[0] for name in names if "." in name}
+
+
 def run_in_terminal(
     command: Sequence[str | Path | int],
     columns: int = 80,

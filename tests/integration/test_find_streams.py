@@ -19,7 +19,7 @@ import mounts
 from archives import a_study, archive
 from servers.find_provider import FindProvider, Reply, Request
 from servers.habits import of_level, setting, waiting
-from tools import SCRIPTS, Running, run_in_terminal, run_tool
+from tools import SCRIPTS, Running, packages_loaded_by, run_in_terminal, run_tool
 
 
 def px_find(pacs: FindProvider, *options: str) -> list[str]:
@@ -231,13 +231,9 @@ def test_memory_holds_little_more_than_the_result() -> None:
 
 
 def test_nothing_is_imported_that_a_find_can_do_without() -> None:
-    """Each start would wait for it: numpy and requests take as long as pydicom itself."""
+    """numpy and requests take as long as pydicom itself."""
     with FindProvider(archive(1)) as pacs:
-        name, *options = px_find(pacs)
-        ran = run_tool("python", "-X", "importtime", SCRIPTS / name, *options)
-    names = [line.rsplit("|", 1)[1].strip() for line in ran.stderr.splitlines() if "|" in line]
-    # One that was looked for in vain is in the list, too; what is in it is not.
-    loaded = {name.split(".")[0] for name in names if "." in name}
+        loaded = packages_loaded_by(*px_find(pacs))
     assert "pydicom" in loaded
     assert loaded.isdisjoint({"numpy", "requests", "urllib3", "sqlalchemy", "rich"})
 

@@ -23,7 +23,7 @@ from demo.pacs import Pacs
 from demo.server import free_port
 from demo.studies import Study
 from servers.orthanc import Orthanc
-from tools import Ran, run_in_terminal, run_tool
+from tools import Ran, packages_loaded_by, run_in_terminal, run_tool
 from trees import assert_holds, assert_nothing_pending, assert_nothing_quarantined, files_below, instances_in
 
 
@@ -257,3 +257,10 @@ def test_series_that_were_filtered_out_are_not_meant(pacs: Pacs, basemount: Path
     found["data"][0]["series"] = []
     ran = run_tool("px-move", "--get", "--db", basemount / "log", stdin=json.dumps(found))
     assert (ran.status, ran.json["data"]) == (0, [])
+
+
+def test_nothing_is_imported_that_a_move_can_do_without(dcmqrscp: Dcmqrscp, basemount: Path) -> None:
+    options = (*dcmqrscp.node.options, "--get", "--StudyInstanceUID", plain_study().uid)
+    loaded = packages_loaded_by("px-move", *options, "--db", basemount / "log")
+    assert "pydicom" in loaded
+    assert loaded.isdisjoint({"numpy", "requests", "urllib3", "rich"})

@@ -15,7 +15,7 @@ import mounts
 import packed
 from demo.studies import Study
 from packed import changed, counts, repack
-from tools import SCRIPTS, run_in_terminal, run_tool
+from tools import SCRIPTS, packages_loaded_by, run_in_terminal, run_tool
 from trees import assert_holds, assert_nothing_pending, files_below, fingerprint
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -418,3 +418,10 @@ def test_a_person_sees_a_bar_and_a_sentence(basemount, files):
     assert "20 new, 1 not DICOM; 3 series" in ran.stdout
     again = run_in_terminal(["px-repack", "--db", basemount / "log", "-p", files[0].parent])
     assert "0 new, 20 here already, 1 not DICOM; 3 series" in again.stdout
+
+
+@pytest.mark.databases("sqlite")
+def test_nothing_is_imported_that_packing_can_do_without(basemount, files):
+    loaded = packages_loaded_by("px-repack", "--db", basemount / "log", "--xcrdirfile", files[0])
+    assert "pydicom" in loaded
+    assert loaded.isdisjoint({"numpy", "requests", "urllib3", "rich"})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import edge, terminal
+from pypx.cli.imports import import_pydicom
 from pypx.cli.options import catalogue_options, data_options, json_option
 from pypx.cli.pacs import PACS_OPTIONS, PACS_WHOLE, binary_options, pacs_options
 from pypx.cli.presentation import Presentation
@@ -56,6 +57,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     was given, unless options here say otherwise. The answer is that JSON with what was done to each series;
     the exit status is 0 only when all was done.
     """
+    import_pydicom()
     terminal.show_log("px-do", verbosity)
     presentation = Presentation("px-do", edge.output_is_json(json), options["withFeedBack"])
     found = _found(options, SHELL)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from pypx.cli import auditing, edge, terminal
+from pypx.cli.imports import import_pydicom
 from pypx.cli.options import (
     basemount_of,
     catalogue_options,
@@ -49,8 +50,9 @@ px-listen --then push,register --swift local --CUBE local --swiftServicesPACS BC
 #: Verbs that make sense for what came by itself.
 _AFTER_RECEIVING = ("push", "register")
 
-#: Who logs each time that it asks a service again; by name, since loading it takes long.
-_RETRYING = "pypx.cube.transport"
+#: Who logs what the listener tells of by itself: each time that a service is asked again, and what became of
+#: an image; by name, since loading them takes long.
+_TOLD_OF = ("pypx.cube.transport", "pypx.repack.outcomes")
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -208,11 +210,13 @@ def _listen(options: Mapping[str, Any], verbosity: int) -> None:
         if verbosity >= 1:
             _say(f"{options['aet'].strip()} receives on port {port}{over} into {basemount.data}")
 
+    import_pydicom()
     basemount = _basemount(options)
     listener = listener_of(options, tell)
     over = " over TLS" if listener.uses_tls else ""
     terminal.show_log("px-listen", verbosity)
-    logging.getLogger(_RETRYING).addFilter(_at_info)
+    for name in _TOLD_OF:
+        logging.getLogger(name).addFilter(_at_info)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # nohup has SIGHUP ignored, and means that.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -224,7 +228,7 @@ def _listen(options: Mapping[str, Any], verbosity: int) -> None:
 
 
 def _at_info(record: logging.LogRecord) -> bool:
-    """For the log of what is tried again: that it failed in the end is told of, by the listener itself."""
+    """For the log of what the listener tells of by itself."""
     if record.levelno > logging.INFO:
         record.levelno, record.levelname = logging.INFO, "INFO"
     return True

@@ -10,6 +10,7 @@ import click
 
 from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited, node_named
+from pypx.cli.imports import import_pydicom
 from pypx.cli.options import (
     catalogue_options,
     data_options,
@@ -85,6 +86,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     Without a UID, the JSON of px-find is read on standard input. Series that are here already are not asked
     for. The answer is a verdict for each series; the exit status is 0 only when all are complete.
     """
+    import_pydicom()
     terminal.show_log("px-move", verbosity)
     return edge.finish("px-move", run(options, SHELL), _show, json=json)
 

@@ -11,6 +11,7 @@ import click
 
 from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited, node_named
+from pypx.cli.imports import import_pydicom
 from pypx.cli.options import (
     basemount_of,
     catalogue_options,
@@ -82,6 +83,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     equal is not sent again. The answer is a verdict for each series and each file; the exit status is 0 only
     when all are there.
     """
+    import_pydicom()
     terminal.show_log("px-push", verbosity)
     if options["swiftPackEachDICOM"]:
         logger.info("--swiftPackEachDICOM changes nothing: each file is placed by what it says itself")

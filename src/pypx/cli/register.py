@@ -9,6 +9,7 @@ import click
 
 from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited
+from pypx.cli.imports import import_pydicom
 from pypx.cli.options import (
     basemount_of,
     catalogue_options,
@@ -96,6 +97,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     px-find, or by files. What is registered already is done. The answer is a verdict for each series; the
     exit status is 0 only when all are registered.
     """
+    import_pydicom()
     terminal.show_log("px-register", verbosity)
     return edge.finish("px-register", run(options, SHELL), _show, json=json)
 

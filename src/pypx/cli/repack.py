@@ -14,6 +14,7 @@ import click
 from pypx.actions.progress import ignore_progress
 from pypx.cli import edge, terminal
 from pypx.cli.auditing import audited
+from pypx.cli.imports import import_pydicom
 from pypx.cli.options import (
     basemount_of,
     catalogue_options,
@@ -74,6 +75,7 @@ def command(verbosity: int | None, json: bool, **options: Any) -> int:
     stored twice. Damaged files are kept in BASEMOUNT/quarantine, each with the reason beside it. The files
     themselves stay where and as they are, unless --cleanup is given.
     """
+    import_pydicom()
     terminal.show_log("px-repack", verbosity)
     return edge.finish("px-repack", run(options, SHELL), _show, json=json)
 

@@ -32,6 +32,8 @@ from pypx.dicom.remains import surviving_identifiers
 from pypx.errors import FileDamaged, FileUnreadable, InternalError, NotDicom, PypxError
 
 logger = logging.getLogger("pypx.repack")
+#: Of what the outcomes say as well, for whoever tells of those by itself.
+outcomes = logging.getLogger("pypx.repack.outcomes")
 
 #: After one of these the next file would fare no better.
 _HOPELESS = frozenset(
@@ -207,7 +209,7 @@ class Batches:
         """What stays where it is, and is told of: what is in the way of many files, once."""
         if error.message not in self._warned:
             self._warned.add(error.message)
-            logger.warning("%s", error.message)
+            outcomes.warning("%s", error.message)
         return _Settled(reading, Outcome(reading.path, Fate.FAILED, {}, error=error))
 
     def _put_into_quarantine(self, reading: Reading, error: PypxError, *, moves: bool) -> _Settled:
@@ -222,7 +224,7 @@ class Batches:
             except OSError as problem:
                 # What is whole must not wait for that.
                 return self._failed(reading, unusable(problem, self._quarantine.tree))
-        logger.warning("%s; it is kept as %s", error.message, target)
+        outcomes.warning("%s; it is kept as %s", error.message, target)
         outcome = Outcome(reading.path, Fate.QUARANTINED, identifiers, error=error, quarantined=target)
         record = QuarantinedFile(
             name=target.name,
@@ -305,7 +307,7 @@ def _with_strays(settled: Sequence[_Settled], strays: Collection[tuple[str, str]
     ]
     counts = Counter(one.outcome.values["SeriesInstanceUID"] for one in marked if one.outcome.is_stray)
     for series_uid, count in counts.items():
-        logger.warning("%s", words_of_strays(series_uid, count))
+        outcomes.warning("%s", words_of_strays(series_uid, count))
     return marked
 
 

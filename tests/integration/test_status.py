@@ -202,9 +202,9 @@ def test_who_watches_gets_the_answer_once_all_is_here(basemount, tmp_path):
     files = study.write(tmp_path / "source")
     _requested(basemount, study)
     watching = Running("px-status", "--db", basemount / "log", "--watch", "--StudyInstanceUID", study.uid)
-    for file in files:
+    for some in (["--xcrdirfile", files[0]], ["--xcrdirfile", files[-1]], ["--xcrdir", files[0].parent]):
         assert watching.process.poll() is None
-        repack(basemount, "--xcrdirfile", file)
+        repack(basemount, *some)
     ran = watching.wait()
     assert ran.status == 0
     assert {row["state"] for row in ran.json["data"]} == {"complete"}

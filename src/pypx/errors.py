@@ -218,7 +218,10 @@ class StrayImages(PypxError):
 
     code = "stray-images"
     cause = "Images with the UID of a series say that they are of another patient or study than the others."
-    cure = "px-smdb --action check tells where they lie. Whose they are, a person must find out."
+    cure = (
+        "px-smdb --action check tells where they lie. Whose they are, a person must find out, and remove the"
+        " wrong ones."
+    )
 
 
 class BasemountUnusable(PypxError):

@@ -162,6 +162,66 @@ def test_a_catalogue_made_anew_knows_them_again(basemount, first, tmp_path):
     assert (packed_now, state.split(" ")[1]) in ((3, "1"), (1, "3"))
 
 
+def _remove(basemount: Path, patient: str) -> None:
+    for file in (basemount / "data").glob(f"{patient}*/*/*/*"):
+        file.unlink()
+
+
+def test_where_the_first_were_wrong_the_others_are_the_series_once_those_are_removed(
+    basemount, first, tmp_path
+):
+    others = of_another(first, tmp_path / "others")
+    repack(basemount, "-p", first[0].parent)
+    repack(basemount, "-p", others[0].parent)
+    _remove(basemount, "STRAY-1")
+    ran = smdb(basemount, "check", "--repair")
+    assert (ran.json["summary"]["missing"], ran.json["summary"]["strays"]) == (3, 1)
+    assert "it is of this patient and study now" in ran.json["data"][-1]["done"]
+    assert smdb(basemount, "check").json["data"] == []
+    assert _status(basemount) == (3, "packed")
+    ran = smdb(basemount, "search", "--SeriesInstanceUID", SERIES)
+    assert found(ran, "PatientName") == ["Roe^Richard"]
+    assert smdb(basemount, "search", "--PatientID", "STRAY-1").json["data"] == []
+    packed.assert_catalogue_is_exact(basemount)
+    # From now on the first ones are the strays.
+    assert counts(repack(basemount, "-p", first[0].parent)) == {"stored": 3, "strays": 3}
+
+
+def test_strays_of_several_are_not_all_of_the_series(basemount, first, tmp_path):
+    third = {"PatientID": "THIRD-3", "PatientName": "Poe^Paula"}
+    for files in (
+        first,
+        of_another(first, tmp_path / "others"),
+        of_another(first[:1], tmp_path / "third", **third),
+    ):
+        repack(basemount, "-p", files[0].parent)
+    _remove(basemount, "STRAY-1")
+    ran = smdb(basemount, "check", "--repair", status=1)
+    assert [one["file"].count("THIRD-3") for one in ran.json["data"] if one["done"] == ""] == [1]
+    assert _status(basemount) == (3, "packed, 1 of another patient or study beside it")
+
+
+def test_a_study_of_which_other_series_are_held_stays_whose_it_is(basemount, tmp_path):
+    study = Study("STRAY-1", attributes={"PatientName": "Doe^Jane"})
+    files = study.series(1, 2).series(2, 2).write(tmp_path / "first")
+    one, two = (str(series.uid) for series in study.all_series)
+    repack(basemount, "-p", files[0].parent)
+    of_one = [file for file in files if dcmread(file).SeriesInstanceUID == one]
+    repack(basemount, "-p", of_another(of_one, tmp_path / "others")[0].parent)
+    for file in instances_in(basemount).values():
+        image = dcmread(file)
+        if (image.SeriesInstanceUID, image.PatientID) == (one, "STRAY-1"):
+            file.unlink()
+    for _ in range(2):
+        ran = smdb(basemount, "check", "--repair", status=1)
+        assert [each["detail"] for each in ran.json["data"] if not each["done"]] == [
+            f"2 images with the UID of the series {one}"
+        ]
+    packed.assert_catalogue_is_exact(basemount)
+    ran = smdb(basemount, "search", "--SeriesInstanceUID", two)
+    assert found(ran, "PatientName") == ["Doe^Jane"]
+
+
 def _status(basemount: Path) -> tuple[int, str]:
     ran = run_tool("px-status", "--db", basemount / "log", "--SeriesInstanceUID", SERIES)
     (series,) = ran.json["data"]

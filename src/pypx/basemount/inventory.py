@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from sqlalchemy import Column, ColumnElement, Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, exists, func, select
 
 from pypx.basemount import rows, schema, strays
 from pypx.basemount.records import Event, now
@@ -118,8 +118,8 @@ def at(catalogue: Catalogue, paths: Collection[str]) -> dict[str, Placed]:
     return found
 
 
-def forget(catalogue: Catalogue, gone: Sequence[Placed]) -> int:
-    """Take out instances whose files are gone; how many there were.
+def forget(catalogue: Catalogue, gone: Sequence[Placed], why: str = "gone from data/") -> int:
+    """Take out instances whose files are gone, or are to be catalogued anew; how many there were.
 
     One that another process has put elsewhere meanwhile stays. The series' events tell of it.
     """
@@ -141,7 +141,7 @@ def forget(catalogue: Catalogue, gone: Sequence[Placed]) -> int:
                     strays.forget(connection, placed.sop_uid, placed.variant)
             time = now()
             events = [
-                rows.of_event(Event(uid, "packed", count=-count, detail="gone from data/", time=time))
+                rows.of_event(Event(uid, "packed", count=-count, detail=why, time=time))
                 for uid, count in sorted(taken.items())
                 if count
             ]
@@ -160,6 +160,43 @@ def straying(catalogue: Catalogue) -> list[tuple[str, str, int]]:
         found = connection.execute(query) if connection else ()
         counts = Counter((uid, str(PurePosixPath(path).parent)) for uid, path in found)
     return sorted((uid, directory, count) for (uid, directory), count in counts.items())
+
+
+def strays_alone(catalogue: Catalogue) -> list[Placed]:
+    """The strays of series of which nothing else is held, by series and number."""
+    table = schema.instance
+    own = table.alias()
+    is_own = ~exists().where(
+        schema.stray.c.SOPInstanceUID == own.c.SOPInstanceUID, schema.stray.c.variant == own.c.variant
+    )
+    of_its_series = own.c.SeriesInstanceUID == table.c.SeriesInstanceUID
+    query = (
+        select(*_PLACED)
+        .join_from(schema.stray, table, strays.OF_INSTANCE)
+        .where(~exists().where(of_its_series, is_own))
+    )
+    with catalogue.database.reading() as connection:
+        found = [Placed(*row) for row in connection.execute(query)] if connection else []
+    return sorted(found, key=lambda placed: (placed.series_uid, by_number(placed.number), placed.path))
+
+
+def forget_descriptions(catalogue: Catalogue, series_uids: Collection[str]) -> None:
+    """Forget of which studies these series are, and of which patients those studies of which nothing is held.
+
+    What is catalogued next describes them anew.
+    """
+    series, study = schema.series, schema.study
+    is_held = exists().where(
+        schema.instance.c.SeriesInstanceUID == series.c.SeriesInstanceUID,
+        series.c.StudyInstanceUID == study.c.StudyInstanceUID,
+        strays.IS_NONE,
+    )
+    for chunk in chunks(sorted(series_uids)):
+        with catalogue.database.writing() as connection:
+            of_chunk = select(series.c.StudyInstanceUID).where(series.c.SeriesInstanceUID.in_(chunk))
+            studies = set(connection.scalars(of_chunk))
+            connection.execute(study.delete().where(study.c.StudyInstanceUID.in_(studies), ~is_held))
+            connection.execute(series.delete().where(series.c.SeriesInstanceUID.in_(chunk)))
 
 
 def quarantined(catalogue: Catalogue) -> dict[str, str]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from pypx.actions.progress import Progress, ignore_progress
-from pypx.actions.smdb.findings import CheckResult, Fault, Finding
+from pypx.actions.smdb.findings import CheckResult, Fault, Finding, stray
 from pypx.actions.smdb.mend import mend
 from pypx.actions.smdb.survey import Survey, survey
 from pypx.basemount import inventory
 from pypx.basemount.layout import Basemount
 from pypx.basemount.smdb import Catalogue
 from pypx.errors import CatalogueDamaged
-from pypx.wording import counted
 
 logger = logging.getLogger("pypx.smdb")
 
@@ -47,15 +45,9 @@ def check(
     found = survey(basemount, catalogue, progress)
     first = [Finding(Fault.DAMAGED_CATALOGUE, aside, "", "moved aside, and made anew", True)] if aside else []
     mended = mend(basemount, catalogue, found, progress) if repair else tuple(found.findings(basemount))
-    strays = _strays(basemount, catalogue)
+    # What is left to a person, as it is now.
+    strays = [stray(basemount, *where) for where in inventory.straying(catalogue)]
     return _result(found, (*first, *mended, *strays), time.monotonic() - begun)
-
-
-def _strays(basemount: Basemount, catalogue: Catalogue) -> Iterator[Finding]:
-    """What is left to a person, as it is now."""
-    for series_uid, directory, count in inventory.straying(catalogue):
-        detail = f"{counted(count, 'image', 'images')} with the UID of the series {series_uid}"
-        yield Finding(Fault.STRAY, basemount.data / directory, detail)
 
 
 def _result(found: Survey, findings: tuple[Finding, ...], seconds: float) -> CheckResult:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pypx.basemount.layout import Basemount
 from pypx.errors import CatalogueDiffers, PypxError
+from pypx.wording import counted
 
 
 class Fault(enum.Enum):
@@ -74,6 +76,12 @@ class Finding:
             "done": self.done,
             "mended": self.is_mended,
         }
+
+
+def stray(basemount: Basemount, series_uid: str, directory: str, count: int) -> Finding:
+    """That so many strays with the UID of a series lie in a directory below data/."""
+    detail = f"{counted(count, 'image', 'images')} with the UID of the series {series_uid}"
+    return Finding(Fault.STRAY, basemount.data / directory, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +172,8 @@ def _cure_of(left: Sequence[Finding]) -> str:
 
 
 _CURE_OF_STRAYS = (
-    "Whose the images are, a person must find out; where they are wrong, remove them from data/ and run"
-    " px-smdb --action check --repair."
+    "Whose the images are, a person must find out; remove those that are wrong from data/, these or the"
+    " others of the series, and run px-smdb --action check --repair."
 )
 
 _NAMES: Mapping[Fault, str] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from pypx.actions.progress import Progress, ignore_progress
 from pypx.actions.repack import RepackResult, pack_in_place, resume
 from pypx.actions.repack.candidate import Candidate
-from pypx.actions.smdb.findings import Finding
+from pypx.actions.smdb.findings import Finding, stray
 from pypx.actions.smdb.survey import Survey, is_text
 from pypx.basemount import inventory
 from pypx.basemount.inventory import Placed
@@ -40,7 +40,8 @@ def mend(
 
     Files that the catalogue does not know are read, and catalogued where they lie. A second file with the
     content of one that is catalogued goes; a damaged one goes to quarantine/. Instances whose files are gone
-    are taken out. What killed processes left behind is taken up.
+    are taken out; where strays are all that is left of a series, what it is of is known by them from then on.
+    What killed processes left behind is taken up.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def mend(
             )
             logger.info("%s: %s", finding.file, about.words)
         findings.append(finding)
-    return tuple(findings)
+    return (*findings, *mending.describe_anew())
 
 
 class _Mending:
@@ -179,6 +180,27 @@ class _Mending:
             words = f"it is {places[0]} now" if places else "taken out of the catalogue"
             done[self._basemount.data / one.path] = _Done(words)
         return done
+
+    def describe_anew(self) -> list[Finding]:
+        """After the missing ones: where those are taken out that were not of the series, its own are left."""
+        alone = inventory.strays_alone(self._catalogue)
+        if not alone:
+            return []
+        before = inventory.straying(self._catalogue)
+        # First: whoever is killed in between finds them alone again.
+        inventory.forget_descriptions(self._catalogue, {placed.series_uid for placed in alone})
+        inventory.forget(self._catalogue, alone, "catalogued anew")
+        self._pack([self._basemount.data / placed.path for placed in alone])
+        left = {(series_uid, directory) for series_uid, directory, _ in inventory.straying(self._catalogue)}
+        return [
+            replace(
+                stray(self._basemount, series_uid, directory, count),
+                done="nothing else is left of the series: it is of this patient and study now",
+                is_mended=True,
+            )
+            for series_uid, directory, count in before
+            if (series_uid, directory) not in left
+        ]
 
     def see_quarantine(self, found: Survey) -> dict[Path, _Done]:
         """Damaged files stay; what is recorded of them is made to agree."""

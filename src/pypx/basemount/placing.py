@@ -54,8 +54,7 @@ class Placer:
 
     def __enter__(self) -> Placer:
         for left in abandoned(self.tree / _STAGING):
-            for file in left.files():
-                file.unlink()
+            _clear(left)
         return self
 
     def __exit__(
@@ -65,6 +64,8 @@ class Placer:
         _trace: TracebackType | None,
     ) -> None:
         if self._staging:
+            # An interruption may have come just before a copy was removed.
+            _clear(self._staging)
             self._staging.release()
         try:
             (self.tree / _STAGING).rmdir()
@@ -198,6 +199,11 @@ class Placer:
                 if os.path.lexists(target):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
                 staged.rename(target)
+
+
+def _clear(staging: IncomingDirectory) -> None:
+    for file in staging.files():
+        file.unlink()
 
 
 def _copy(source: Path, target: Path, *, durable: bool) -> None:

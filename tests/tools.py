@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import json
 import os
@@ -70,6 +71,9 @@ class Running:
         self._stdin = stdin.encode() if isinstance(stdin, str) else stdin
         self._started = time.monotonic()
         self._scratch = None if directory else Path(tempfile.mkdtemp(prefix="pypx-run-"))
+        if self._scratch:
+            # For one whose end nobody waits for.
+            atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
         channel = subprocess.PIPE if terminal is None else terminal
         self.process = subprocess.Popen(
             [

@@ -201,6 +201,19 @@ def test_strays_of_several_are_not_all_of_the_series(basemount, first, tmp_path)
     assert _status(basemount) == (3, "packed, 1 of another patient or study beside it")
 
 
+def test_one_that_was_overwritten_meanwhile_is_not_said_to_be_of_the_series(basemount, first, tmp_path):
+    repack(basemount, "-p", first[0].parent)
+    repack(basemount, "-p", of_another(first, tmp_path / "others")[0].parent)
+    _remove(basemount, "STRAY-1")
+    overwritten = sorted((basemount / "data").glob("OTHER-9*/*/*/*"))[0]
+    overwritten.write_bytes(bytes(overwritten.stat().st_size))
+    ran = smdb(basemount, "check", "--repair", status=1)
+    (left,) = [one for one in ran.json["data"] if one["file"] == str(overwritten)]
+    assert "not a DICOM file" in left["done"]
+    assert ran.json["summary"]["left"] == 1
+    assert _status(basemount) == (2, "packed")
+
+
 def test_a_study_of_which_other_series_are_held_stays_whose_it_is(basemount, tmp_path):
     study = Study("STRAY-1", attributes={"PatientName": "Doe^Jane"})
     files = study.series(1, 2).series(2, 2).write(tmp_path / "first")

@@ -164,16 +164,11 @@ def straying(catalogue: Catalogue) -> list[tuple[str, str, int]]:
 
 def strays_alone(catalogue: Catalogue) -> list[Placed]:
     """The strays of series of which nothing else is held, by series and number."""
-    table = schema.instance
-    own = table.alias()
-    is_own = ~exists().where(
-        schema.stray.c.SOPInstanceUID == own.c.SOPInstanceUID, schema.stray.c.variant == own.c.variant
-    )
-    of_its_series = own.c.SeriesInstanceUID == table.c.SeriesInstanceUID
+    series_uid = schema.instance.c.SeriesInstanceUID
     query = (
         select(*_PLACED)
-        .join_from(schema.stray, table, strays.OF_INSTANCE)
-        .where(~exists().where(of_its_series, is_own))
+        .join_from(schema.stray, schema.instance, strays.OF_INSTANCE)
+        .where(~_has_own(series_uid))
     )
     with catalogue.database.reading() as connection:
         found = [Placed(*row) for row in connection.execute(query)] if connection else []
@@ -183,20 +178,27 @@ def strays_alone(catalogue: Catalogue) -> list[Placed]:
 def forget_descriptions(catalogue: Catalogue, series_uids: Collection[str]) -> None:
     """Forget of which studies these series are, and of which patients those studies of which nothing is held.
 
-    What is catalogued next describes them anew.
+    What is catalogued next describes them anew. A series of which an instance came meanwhile stays as it is.
     """
     series, study = schema.series, schema.study
     is_held = exists().where(
-        schema.instance.c.SeriesInstanceUID == series.c.SeriesInstanceUID,
-        series.c.StudyInstanceUID == study.c.StudyInstanceUID,
-        strays.IS_NONE,
+        series.c.StudyInstanceUID == study.c.StudyInstanceUID, _has_own(series.c.SeriesInstanceUID)
     )
     for chunk in chunks(sorted(series_uids)):
+        in_chunk = series.c.SeriesInstanceUID.in_(chunk)
         with catalogue.database.writing() as connection:
-            of_chunk = select(series.c.StudyInstanceUID).where(series.c.SeriesInstanceUID.in_(chunk))
-            studies = set(connection.scalars(of_chunk))
+            studies = set(connection.scalars(select(series.c.StudyInstanceUID).where(in_chunk)))
             connection.execute(study.delete().where(study.c.StudyInstanceUID.in_(studies), ~is_held))
-            connection.execute(series.delete().where(series.c.SeriesInstanceUID.in_(chunk)))
+            connection.execute(series.delete().where(in_chunk, ~_has_own(series.c.SeriesInstanceUID)))
+
+
+def _has_own(series_uid: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether an instance of a series is held that is no stray."""
+    own, stray = schema.instance.alias(), schema.stray.alias()
+    is_stray = exists().where(
+        stray.c.SOPInstanceUID == own.c.SOPInstanceUID, stray.c.variant == own.c.variant
+    )
+    return exists().where(own.c.SeriesInstanceUID == series_uid, ~is_stray)
 
 
 def quarantined(catalogue: Catalogue) -> dict[str, str]:

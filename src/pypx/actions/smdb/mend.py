@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pypx.actions.progress import Progress, ignore_progress
 from pypx.actions.repack import RepackResult, pack_in_place, resume
 from pypx.actions.repack.candidate import Candidate
-from pypx.actions.smdb.findings import Finding, stray
+from pypx.actions.smdb.findings import Fault, Finding, stray
 from pypx.actions.smdb.survey import Survey, is_text
 from pypx.basemount import inventory
 from pypx.basemount.inventory import Placed
@@ -123,7 +123,6 @@ class _Mending:
         inventory.forget(self._catalogue, [placed for placed, _ in found.resized])
         paths = [file.path for file in found.unknown if file.is_plain]
         paths += [placed.path for placed, file in found.resized if file.is_plain]
-        files = [self._basemount.data / path for path in paths]
         replaced = [placed.path for placed, file in found.resized if not file.is_plain]
         done = {
             self._basemount.data / path: _Done(
@@ -131,8 +130,14 @@ class _Mending:
             )
             for path in replaced
         }
-        if not files:
-            return done
+        return done | self._catalogue_in_place(paths)
+
+    def _catalogue_in_place(self, paths: Sequence[str]) -> dict[Path, _Done]:
+        """What became of files in data/ that the catalogue does not know."""
+        if not paths:
+            return {}
+        files = [self._basemount.data / path for path in paths]
+        done: dict[Path, _Done] = {}
         packed = self._pack(files)
         known = inventory.at(self._catalogue, [path for path in paths if is_text(path)])
         damaged = {one.path: one.kept for one in packed.quarantined}
@@ -186,13 +191,14 @@ class _Mending:
         alone = inventory.strays_alone(self._catalogue)
         if not alone:
             return []
-        before = inventory.straying(self._catalogue)
+        series_uids = {placed.series_uid for placed in alone}
+        before = [one for one in inventory.straying(self._catalogue) if one[0] in series_uids]
         # First: whoever is killed in between finds them alone again.
-        inventory.forget_descriptions(self._catalogue, {placed.series_uid for placed in alone})
+        inventory.forget_descriptions(self._catalogue, series_uids)
         inventory.forget(self._catalogue, alone, "catalogued anew")
-        self._pack([self._basemount.data / placed.path for placed in alone])
+        done = self._catalogue_in_place([placed.path for placed in alone])
         left = {(series_uid, directory) for series_uid, directory, _ in inventory.straying(self._catalogue)}
-        return [
+        described = [
             replace(
                 stray(self._basemount, series_uid, directory, count),
                 done="nothing else is left of the series: it is of this patient and study now",
@@ -201,6 +207,12 @@ class _Mending:
             for series_uid, directory, count in before
             if (series_uid, directory) not in left
         ]
+        lost = [
+            Finding(Fault.UNKNOWN, file, "", about.words, is_damaged=about.is_damaged)
+            for file, about in done.items()
+            if not about.is_mended
+        ]
+        return described + lost
 
     def see_quarantine(self, found: Survey) -> dict[Path, _Done]:
         """Damaged files stay; what is recorded of them is made to agree."""

@@ -184,7 +184,9 @@ def test_a_host_that_does_not_resolve(basemount, swift_container, study) -> None
     assert "resolve" in ran.json["error"]["message"]
 
 
-def test_storage_that_goes_down_in_the_middle_and_comes_back(basemount, tmp_path, study) -> None:
+@pytest.mark.parametrize("late", ["", "account-server", "container-server", "object-server"])
+def test_storage_that_goes_down_in_the_middle_and_comes_back(basemount, tmp_path, study, late) -> None:
+    """A Swift that does not reach its own servers of accounts or containers says 404, as if it had none."""
     (tmp_path / "swift").mkdir()
     with Swift(tmp_path / "swift") as server:
         container = SwiftDestination(server, basemount)
@@ -196,7 +198,7 @@ def test_storage_that_goes_down_in_the_middle_and_comes_back(basemount, tmp_path
         _wait_until(lambda: len(server.objects("", container.container)) > 3)
         server.stop()
         time.sleep(1.0)
-        server.start_again()
+        server.start_again(late, 3.0)
         ran = running.wait()
         assert ran.status == 0, ran.stderr
         assert_stored(container, _files(basemount))

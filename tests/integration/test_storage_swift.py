@@ -8,6 +8,7 @@ import os
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from pypx.errors import (
     StorageRefused,
     StorageUnreachable,
 )
+from pypx.storage.retries import Retries
 from pypx.storage.swift import SwiftStorage
 from pypx.storage.swift_access import SwiftAccess
 from servers.faults import Answer, FaultyProxy, Rule, every
@@ -212,6 +214,47 @@ def test_a_container_that_is_not_there(swift_container, big, tmp_path):
                 attempt()
             assert "'nothing'" in caught.value.message
             assert swift_container.container in caught.value.hint
+
+
+def test_a_container_that_is_not_there_for_who_may_not_ask_which_are(swift_container, big):
+    def refuse(asked):
+        is_account = asked.path.split("?")[0].endswith("/AUTH_chris")
+        return Answer(403) if is_account and asked.method == "GET" else None
+
+    with (
+        FaultyProxy(swift_container.server.port, refuse) as proxy,
+        swift_container.at(proxy.port, container="nothing") as storage,
+    ):
+        with pytest.raises(ContainerMissing) as caught:
+            storage.put("a", big)
+        assert swift_container.container not in caught.value.hint
+        assert proxy.count("GET", "/AUTH_chris?") == 1
+
+
+@pytest.mark.parametrize("late", ["account-server", "container-server", "object-server"])
+def test_a_part_of_swift_that_comes_up_later_than_the_others(basemount, tmp_path, big, late):
+    """Without its servers of accounts, Swift answers 404 when asked to remove what it has."""
+    (tmp_path / "swift").mkdir()
+    with Swift(tmp_path / "swift") as server:
+        container = SwiftDestination(server, basemount)
+        container.put("old", b"old")
+        asks = {
+            "remove": lambda storage: storage.remove("old"),
+            "put": lambda storage: storage.put("new", big),
+            "stat": lambda storage: storage.stat("nothing"),
+            "list": lambda storage: [one.name for one in storage.list()],
+        }
+        storages = {what: container.open(Retries(8)) for what in asks}
+        for storage in storages.values():
+            assert [one.name for one in storage.list()] == ["old"]
+        server.stop()
+        with ThreadPoolExecutor(len(asks)) as pool:
+            asked = {what: pool.submit(ask, storages[what]) for what, ask in asks.items()}
+            server.start_again(late, 4.0)
+            told = {what: answer.result() for what, answer in asked.items()}
+        assert told["stat"] is None
+        assert set(told["list"]) <= {"old", "new"}
+        assert container.contents() == {"new": big.read_bytes()}
 
 
 @pytest.mark.parametrize("fields", [{"key": "wrong"}, {"login": "chris:nobody"}, {"login": "nobody:nobody"}])

@@ -16,6 +16,7 @@ from pypx.errors import (
     ObjectExists,
     ObjectMissing,
     StorageFailed,
+    StorageRefused,
 )
 from pypx.storage import swift_segments
 from pypx.storage.interface import PIECE, Storage, StoredObject, md5_of
@@ -34,6 +35,7 @@ _SMALL = 1024 * 1024
 
 _LISTED_AT_ONCE = 10_000
 _NOT_THERE_YET = {"If-None-Match": "*"}
+_MISSING = frozenset({404})
 
 _Answer = TypeVar("_Answer")
 
@@ -138,7 +140,7 @@ class SwiftStorage(Storage):
             entries = self.ask(
                 f"list {prefix!r}",
                 partial(self._list_from, container=container, prefix=prefix, marker=marker),
-                container=container,
+                container,
             )
             yield from entries
             if len(entries) < _LISTED_AT_ONCE:
@@ -187,7 +189,7 @@ class SwiftStorage(Storage):
                 raise StorageFailed(f"{self.label} does not describe {name!r} as Swift does")
             return found
 
-        return self.ask(f"describe {name!r}", request)
+        return self.ask(f"describe {name!r}", request, is_of_object=True)
 
     def get(self, name: str, file: Path) -> StoredObject:
         headers = self.head(checked_name(name))
@@ -230,7 +232,7 @@ class SwiftStorage(Storage):
                 take(piece)
                 taken += len(piece)
 
-        self.ask(f"give {name!r}", request, container=container)
+        self.ask(f"give {name!r}", request, container, is_of_object=True)
         return digest.hexdigest()
 
     def remove(self, name: str) -> None:
@@ -250,26 +252,59 @@ class SwiftStorage(Storage):
             client.delete_object(session.url, session.token, container, name, http_conn=session.connection)
 
         try:
-            self.ask(f"remove {name!r}", request, container=container)
+            self.ask(f"remove {name!r}", request, container, is_of_object=True)
         except ObjectMissing:
             pass
 
-    def ask(self, what: str, request: Callable[[Session], _Answer], container: str = "") -> _Answer:
+    def ask(
+        self,
+        what: str,
+        request: Callable[[Session], _Answer],
+        container: str = "",
+        *,
+        is_of_object: bool = False,
+    ) -> _Answer:
         """As :meth:`SwiftClient.ask`; where it is the container that is missing, that is said.
+
+        A Swift that does not reach its servers of accounts answers 404 to nearly everything, as if there
+        were no container, and to a request to remove an object that it has. So 404 is not believed at once.
+
+        Parameters
+        ----------
+        what, request
+        container : str
+            The one that is asked for; that of this storage if empty.
+        is_of_object : bool
+            Whether it is about an object that may be missing. If not, and the container is there, 404 passes.
 
         Raises
         ------
         ContainerMissing
+        ObjectMissing
+            Where ``is_of_object``.
         """
         container = container or self._access.container
-        try:
-            return self._client.ask(what, request)
-        except ObjectMissing as error:
-            if self._has(container):
-                raise
-            raise ContainerMissing(
-                f"{self.label}: there is no container {container!r}", self._known_containers()
-            ) from error
+
+        def checked(session: Session) -> _Answer:
+            try:
+                return request(session)
+            except client.ClientException as error:
+                if error.http_status != 404:
+                    raise
+                self._need(container)
+                if not is_of_object:
+                    raise
+            return request(session)
+
+        return self._client.ask(what, checked, passing=frozenset() if is_of_object else _MISSING)
+
+    def _need(self, container: str) -> None:
+        if self._has(container):
+            return
+        # It answers this only where it reaches its servers of accounts: what it said before may be wrong.
+        known = self._known_containers()
+        if not self._has(container):
+            raise ContainerMissing(f"{self.label}: there is no container {container!r}", known)
 
     def _has(self, container: str) -> bool:
         def request(session: Session) -> None:
@@ -286,7 +321,11 @@ class SwiftStorage(Storage):
             found = client.get_account(session.url, session.token, http_conn=session.connection)[1]
             return [str(entry["name"]) for entry in found if isinstance(entry, dict) and "name" in entry]
 
-        names = self._client.ask("list the containers", request)
+        try:
+            names = self._client.ask("list the containers", request)
+        except StorageRefused:
+            # Who may use one container need not be allowed to see which others there are.
+            return ""
         return f"This account has: {', '.join(names)}." if names else ""
 
     @property

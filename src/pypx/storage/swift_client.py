@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -99,7 +99,9 @@ class SwiftClient:
         self._answered_at = 0.0
         self._given_up: PypxError | None = None
 
-    def ask(self, what: str, request: Callable[[Session], _Answer]) -> _Answer:
+    def ask(
+        self, what: str, request: Callable[[Session], _Answer], passing: Set[int] = frozenset()
+    ) -> _Answer:
         """Make a request until it is answered, or there is no point in trying on.
 
         Parameters
@@ -108,6 +110,8 @@ class SwiftClient:
             The request, for errors: ``store 'a/b.dcm'``.
         request : callable
             Made anew for each try.
+        passing : set of int
+            Answers that are worth another try of this request, beside those of any.
 
         Raises
         ------
@@ -131,7 +135,7 @@ class SwiftClient:
             except PypxError as error:
                 failure = _Failure(error, isinstance(error, ObjectCorrupt), isinstance(error, StorageRefused))
             except (client.ClientException, RequestException, HTTPError, OSError, ValueError) as error:
-                failure = self._failure(what, error)
+                failure = self._failure(what, error, passing)
             else:
                 self._has_answered = True
                 self._answered_at = time.monotonic()
@@ -194,9 +198,9 @@ class SwiftClient:
             if self._token == token:
                 self._token = ""
 
-    def _failure(self, what: str, error: Exception) -> _Failure:
+    def _failure(self, what: str, error: Exception, passing: Set[int]) -> _Failure:
         if isinstance(error, client.ClientException):
-            return self._of_status(what, error)
+            return self._of_status(what, error, passing)
         label = self.access.label
         if isinstance(error, SSLError):
             return _Failure(
@@ -217,10 +221,12 @@ class SwiftClient:
             return _Failure(StorageFailed(f"{label} cannot be asked to {what} ({type(error).__name__})"))
         return _Failure(StorageUnreachable(f"{label} {_reason(error)}"), is_passing=True)
 
-    def _of_status(self, what: str, error: client.ClientException) -> _Failure:
+    def _of_status(self, what: str, error: client.ClientException, passing: Set[int]) -> _Failure:
         status = error.http_status or 0
         said = f"{self.access.label} answered {status} {error.http_reason or ''}".rstrip()
         said = f"{said} when asked to {what}"
+        if status in passing or status in _PASSING or 500 <= status < 600:
+            return _Failure(StorageFailed(said), is_passing=True, pause=_asked_pause(error))
         if status == 401:
             wrong = "Check the login and the key of the storage."
             return _Failure(StorageRefused(said, wrong), is_unauthorized=True)
@@ -232,8 +238,6 @@ class SwiftClient:
             return _Failure(ObjectExists(said))
         if status == 422:
             return _Failure(ObjectCorrupt(said), is_passing=True)
-        if status in _PASSING or 500 <= status < 600:
-            return _Failure(StorageFailed(said), is_passing=True, pause=_asked_pause(error))
         return _Failure(StorageFailed(said))
 
     def _drop_connection(self) -> None:

@@ -148,7 +148,7 @@ def _put_segment(
         if told.lower() != segment.checksum:
             raise ObjectCorrupt(f"{storage.label} did not store a segment of {target.name!r} as it was sent")
 
-    storage.ask(f"store a segment of {target.name!r}", request)
+    storage.ask(f"store a segment of {target.name!r}", request, target.container)
 
 
 def _put_manifest(

@@ -76,7 +76,7 @@ def _about(runs: int) -> str:
 def _of_catalogue(scratch: Path, runs: int) -> list[_Curve]:
     catalogues = {}
     for step in _STEPS:
-        catalogue = LargeCatalogue(step * sized(10_000, 400))
+        catalogue = LargeCatalogue(step * sized(10_000, 100))
         catalogue.fill(scratch / f"catalogue-{step}" / "log")
         catalogues[catalogue.instances] = (catalogue, scratch / f"catalogue-{step}" / "log")
     asked: dict[str, Callable[[LargeCatalogue], Sequence[str]]] = {

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,19 +32,26 @@ class PxListen:
         0 for a free one.
     inside : sequence of str
         Words before the command line, such as those that give it a filesystem of its own.
+    environment : mapping of str to str
+        Variables that differ.
     """
 
     aet = "CHRISLOCAL"
 
     def __init__(
-        self, basemount: Path, *options: str | int | Path, port: int = 0, inside: Iterable[str] = ()
+        self,
+        basemount: Path,
+        *options: str | int | Path,
+        port: int = 0,
+        inside: Iterable[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.basemount = basemount
         self.lines: list[str] = []
         # By its whole path: others are started before it, and are not where the scripts are.
         before = [shutil.which(word) or word if place == 0 else word for place, word in enumerate(inside)]
         command = [*before, SCRIPTS / "px-listen", "--db", basemount / "log", "--port", port, *options]
-        self.running = Running(command[0], *command[1:])
+        self.running = Running(command[0], *command[1:], environment=environment)
         self.running.feed()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -87,9 +94,7 @@ class PxListen:
 
     def kill(self) -> None:
         """kill -9 of px-listen alone: the kernel must see to its children."""
-        self.running.process.kill()
-        self.running.process.wait()
-        self.running.assert_nothing_left()
+        self.running.kill_alone()
 
     def status(self) -> dict[str, Any]:
         """What px-listen --status says of it."""

@@ -30,6 +30,9 @@ _MARK = "PYPX_TEST_RUN"
 #: Seconds after which a tool hangs: many times what any of them takes where the machine is its own.
 _PATIENCE = 400.0
 
+#: Seconds that a program takes, on a busy machine, from its start to asking the kernel to end with the tool.
+_TO_COME_TO_ASK = 0.5
+
 #: Permissions of files mean nothing to root, until it gives up its capabilities.
 _WITHOUT_PRIVILEGES = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
 
@@ -149,6 +152,23 @@ class Running:
             self.end_everything()
             raise AssertionError(f"{self.process.args} left processes behind: {left}")
 
+    def kill_alone(self) -> None:
+        """kill -9 of the tool, and of nothing that it started: that, the kernel must end.
+
+        Not so what was started in that very moment, and had not come to ask the kernel for it
+        (:mod:`pypx.orphans`): it is ended here.
+        """
+        moment = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.process.kill()
+        self.process.wait()
+        deadline = time.monotonic() + 5.0
+        while (left := self.left()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        before = [line for pid, line in left.items() if _started_at(pid) < moment - _TO_COME_TO_ASK]
+        for pid in left:
+            _end(pid)
+        assert before == [], f"{self.process.args} left processes behind: {before}"
+
     def _assert_nothing_written(self) -> None:
         """Where it is run from is none of a tool's business."""
         if self._scratch is not None and self._scratch.exists():
@@ -157,11 +177,10 @@ class Running:
             assert written == [], f"{self.process.args} wrote into the working directory: {written}"
 
     def end_everything(self) -> None:
-        for pid in (*_marked(self._mark), self.process.pid):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        # It first, so that it starts nothing more.
+        self.process.kill()
+        for pid in _marked(self._mark):
+            _end(pid)
 
 
 def _environment() -> dict[str, str]:
@@ -169,6 +188,32 @@ def _environment() -> dict[str, str]:
     unwanted = {"NO_COLOR", "COLUMNS", "LINES", "BASEMOUNT", "FORCE_COLOR", "TCP_NODELAY"}
     kept = {name: value for name, value in os.environ.items() if name not in unwanted}
     return {**kept, "PATH": f"{SCRIPTS}:{os.environ['PATH']}", "TERM": "xterm-256color"}
+
+
+def environment_without(program: str, directory: Path) -> dict[str, str]:
+    """Variables for a tool on a machine that lacks a program; a new directory links to all others."""
+    directory.mkdir()
+    for place in os.environ["PATH"].split(":"):
+        for path in Path(place).iterdir() if Path(place).is_dir() else ():
+            if path.name != program and not (directory / path.name).is_symlink():
+                (directory / path.name).symlink_to(path)
+    return {"PATH": str(directory)}
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _started_at(pid: int) -> float:
+    """When a process was started, in seconds on CLOCK_BOOTTIME (proc(5)); now where it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _marked(mark: str) -> dict[int, str]:

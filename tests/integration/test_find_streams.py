@@ -138,9 +138,7 @@ def test_kill_leaves_no_findscu_behind() -> None:
     with FindProvider(archive(30), waiting(0.1)) as pacs:
         running = Running(*px_find(pacs))
         wait_for(lambda: pacs.requests)
-        running.process.kill()
-        wait_for(lambda: not running.left())
-        running.process.communicate()
+        running.kill_alone()
 
 
 def test_a_reader_that_has_enough() -> None:

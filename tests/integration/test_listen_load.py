@@ -16,8 +16,9 @@ import pytest
 
 from demo.server import free_port
 from demo.studies import Study
-from listener import PxListen, send, start_sending, until
+from listener import PxListen, acknowledged, send, start_sending, until
 from packed import assert_catalogue_is_exact
+from tools import environment_without
 from trees import assert_nothing_pending, assert_quarantine_says_why, files_below, instances_in
 
 pytestmark = pytest.mark.timeout(1200)
@@ -101,5 +102,25 @@ def test_kill_9_at_random_moments_under_load(basemount: Path, tmp_path: Path) ->
     assert_nothing_pending(basemount)
     # What was not acknowledged may have arrived all the same.
     assert set(instances_in(basemount)) >= acknowledged
+    assert_catalogue_is_exact(basemount)
+    assert_quarantine_says_why(basemount)
+
+
+def test_a_storescp_that_outlives_a_kill_does_no_harm(basemount: Path, tmp_path: Path) -> None:
+    images = _images(tmp_path, "ORPHAN", 2000)
+    environment = environment_without("setpriv", tmp_path / "programs")
+    with PxListen(basemount, environment=environment) as listen:
+        sender = start_sending(listen.port, images)
+        until(lambda: len(files_below(basemount / "data")) > 50)
+        listen.running.process.kill()
+        listen.running.process.wait()
+        assert any("storescp" in line for line in listen.running.left().values())
+        with PxListen(basemount):
+            uids = _uids(acknowledged(sender.communicate(timeout=400)[0]))
+            assert len(uids) > 50
+            until(lambda: not listen.running.left())
+    with PxListen(basemount) as again:
+        until(lambda: set(instances_in(basemount)) >= uids, 300, lambda: again.log)
+    assert_nothing_pending(basemount)
     assert_catalogue_is_exact(basemount)
     assert_quarantine_says_why(basemount)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from datasets import large_study, plain_follow_up, plain_study
 from demo.pacs import Pacs
 from demo.server import HOST
 from demo.studies import Study
+from servers.orthanc import Orthanc
 from servers.peers import Dam, Wire
-from tools import SCRIPTS, Running, run_tool
+from tools import SCRIPTS, Running, environment_without, run_tool
 from trees import (
     assert_holds,
     assert_holds_part_of,
@@ -129,11 +131,18 @@ def _dam(pacs: Pacs, basemount: Path, how_many: int) -> Dam:
 
 
 def _start_and_wait_for_images(
-    basemount: Path, found: str, wire: Dam, how_many: int, *options: str | int
+    basemount: Path,
+    found: str,
+    wire: Dam,
+    how_many: int,
+    *options: str | int,
+    environment: Mapping[str, str] | None = None,
 ) -> Running:
     """Start px-move and come back once so many images lie somewhere in the BASEMOUNT."""
     running = Running(
-        *("px-move", "--get", "--db", basemount / "log", "--serverPort", wire.port, *options), stdin=found
+        *("px-move", "--get", "--db", basemount / "log", "--serverPort", wire.port, *options),
+        stdin=found,
+        environment=environment,
     )
     running.feed()
     deadline = time.monotonic() + 120
@@ -146,8 +155,7 @@ def _start_and_wait_for_images(
     raise AssertionError("px-move received nothing")
 
 
-@pytest.mark.parametrize("how_many", [1, 60, 250])
-@pytest.mark.parametrize("children_too", [True, False])
+@pytest.mark.parametrize(("how_many", "children_too"), [(1, True), (60, False), (250, True), (250, False)])
 def test_kill_9_in_the_middle_and_again(
     start_pacs: StartPacs, basemount: Path, tmp_path: Path, how_many: int, children_too: bool
 ) -> None:
@@ -157,15 +165,44 @@ def test_kill_9_in_the_middle_and_again(
     with _dam(pacs, basemount, how_many) as wire:
         running = _start_and_wait_for_images(basemount, found, wire, how_many)
         if children_too:
-            running.end_everything()
+            running.kill()
         else:
-            running.process.kill()
-        running.process.wait()
-        running.assert_nothing_left()
+            running.kill_alone()
     assert_holds_part_of(basemount, files)
 
     again = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
     assert again.status == 0, again.stdout
+    assert_holds(basemount, files)
+    assert_nothing_pending(basemount)
+    assert_quarantine_says_why(basemount)
+    _assert_all_here(basemount, study)
+
+
+def test_a_getscu_that_outlives_a_kill_does_no_harm(
+    own_orthanc: Orthanc, basemount: Path, tmp_path: Path
+) -> None:
+    study, pacs = large_study(), own_orthanc
+    files = study.write(tmp_path / "sent")
+    pacs.store(files)
+    found = _find(pacs, "LARGE-1")
+    with _dam(pacs, basemount, 60) as wire:
+        running = _start_and_wait_for_images(
+            basemount, found, wire, 60, environment=environment_without("setpriv", tmp_path / "programs")
+        )
+        running.process.kill()
+        running.process.wait()
+        assert any("getscu" in line for line in running.left().values())
+
+        again = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
+        assert again.status == 0, again.stdout
+        assert_holds(basemount, files)
+        wire.open()
+        deadline = time.monotonic() + 120
+        while running.left():
+            assert time.monotonic() < deadline, running.left()
+            time.sleep(0.02)
+    third = run_tool("px-move", "--get", "--db", basemount / "log", stdin=found)
+    assert {verdict["state"] for verdict in third.json["data"]} == {"already here"}
     assert_holds(basemount, files)
     assert_nothing_pending(basemount)
     assert_quarantine_says_why(basemount)

@@ -10,7 +10,7 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,11 +92,14 @@ _KILLS_IN_A_ROW = 5
 _WAYS = {
     "keep": _Way(50),
     "cleanup": _Way(25, ("--cleanup",)),
+    # Each name several times: readers take a while to start.
+    "three processes": _Way(10, ("--jobs", "3"), times=15, parent_alone=True),
+}
+#: Where the files are is the same to either database.
+_PLACES = {
     "without links": _Way(10, links=False),
     "cleanup without links": _Way(10, ("--cleanup",), links=False),
     "other filesystem": _Way(10, ("--cleanup",), elsewhere=True),
-    # Each name several times: readers take a while to start.
-    "three processes": _Way(10, ("--jobs", "3"), times=15, parent_alone=True),
 }
 
 
@@ -115,7 +118,19 @@ def _write_everything(directory: Path) -> list[Path]:
 
 @pytest.mark.parametrize("way", list(_WAYS))
 def test_kill_9_at_many_moments_and_one_more_run_end_as_if_undisturbed(way, new_basemount, tmp_path, request):
-    chosen, moments = _WAYS[way], random.Random(7)  # noqa: S311
+    _kill_and_run_once_more(_WAYS[way], new_basemount, tmp_path, request)
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("place", list(_PLACES))
+def test_kill_9_wherever_the_files_are(place, new_basemount, tmp_path, request):
+    _kill_and_run_once_more(_PLACES[place], new_basemount, tmp_path, request)
+
+
+def _kill_and_run_once_more(
+    chosen: _Way, new_basemount: Callable[[str], Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    moments = random.Random(7)  # noqa: S311
     source = (
         request.getfixturevalue("other_filesystem") / "source" if chosen.elsewhere else tmp_path / "source"
     )

@@ -130,29 +130,25 @@ def _dam(pacs: Pacs, basemount: Path, how_many: int) -> Dam:
     return Dam(pacs.port, lambda: _arrived(basemount) >= how_many)
 
 
-def _start_and_wait_for_images(
+def _start_until_shut(
     basemount: Path,
     found: str,
     wire: Dam,
-    how_many: int,
     *options: str | int,
     environment: Mapping[str, str] | None = None,
 ) -> Running:
-    """Start px-move and come back once so many images lie somewhere in the BASEMOUNT."""
+    """Start px-move and come back once no more images come."""
     running = Running(
         *("px-move", "--get", "--db", basemount / "log", "--serverPort", wire.port, *options),
         stdin=found,
         environment=environment,
     )
     running.feed()
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if _arrived(basemount) >= how_many:
-            return running
-        assert running.process.poll() is None, running.process.communicate()
-        time.sleep(0.005)
-    running.kill()
-    raise AssertionError("px-move received nothing")
+    if not wire.is_shut.wait(120):
+        running.kill()
+        raise AssertionError("px-move received too little")
+    assert running.process.poll() is None, running.process.communicate()
+    return running
 
 
 @pytest.mark.parametrize(("how_many", "children_too"), [(1, True), (60, False), (250, True), (250, False)])
@@ -163,7 +159,7 @@ def test_kill_9_in_the_middle_and_again(
     pacs, files = _filled(start_pacs, study, tmp_path / "sent")
     found = _find(pacs, "LARGE-1")
     with _dam(pacs, basemount, how_many) as wire:
-        running = _start_and_wait_for_images(basemount, found, wire, how_many)
+        running = _start_until_shut(basemount, found, wire)
         if children_too:
             running.kill()
         else:
@@ -186,8 +182,8 @@ def test_a_getscu_that_outlives_a_kill_does_no_harm(
     pacs.store(files)
     found = _find(pacs, "LARGE-1")
     with _dam(pacs, basemount, 60) as wire:
-        running = _start_and_wait_for_images(
-            basemount, found, wire, 60, environment=environment_without("setpriv", tmp_path / "programs")
+        running = _start_until_shut(
+            basemount, found, wire, environment=environment_without("setpriv", tmp_path / "programs")
         )
         running.process.kill()
         running.process.wait()
@@ -214,7 +210,7 @@ def test_ctrl_c_keeps_what_is_done(start_pacs: StartPacs, basemount: Path, tmp_p
     pacs, files = _filled(start_pacs, study, tmp_path / "sent")
     found = _find(pacs, "LARGE-1")
     with _dam(pacs, basemount, 60) as wire:
-        running = _start_and_wait_for_images(basemount, found, wire, 60)
+        running = _start_until_shut(basemount, found, wire)
         running.interrupt()
         ran = running.wait()
     assert ran.status == 130
@@ -231,7 +227,7 @@ def test_a_pacs_that_is_killed_half_way(start_pacs: StartPacs, basemount: Path, 
     pacs, files = _filled(start_pacs, study, tmp_path / "sent")
     found = _find(pacs, "LARGE-1")
     with _dam(pacs, basemount, 60) as wire:
-        running = _start_and_wait_for_images(basemount, found, wire, 60, "--retries", 0)
+        running = _start_until_shut(basemount, found, wire, "--retries", 0)
         pacs.kill()
         wire.open()
         ran = running.wait()

@@ -20,6 +20,7 @@ class _Listener:
         self.port = int(self._socket.getsockname()[1])
         self.connections = 0
         self._open: list[socket.socket] = []
+        self._has_ended = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -38,9 +39,11 @@ class _Listener:
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def keep(self, connection: socket.socket) -> None:
-        """Have this connection closed at the end."""
+        """Have this connection closed at the end; at once where that has come."""
         with self._lock:
             self._open.append(connection)
+            if self._has_ended:
+                _hang_up(connection)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -53,9 +56,19 @@ class _Listener:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         with self._lock:
+            self._has_ended = True
             for connection in self._open:
-                connection.close()
+                _hang_up(connection)
         self._thread.join(5)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    # close() alone would leave a thread in recv() there, and the other side without a word.
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    connection.close()
 
 
 class SilentPeer(_Listener):
@@ -107,9 +120,13 @@ class Wire(_Listener):
         except OSError:
             connection.close()
             return
-        for end in (connection, server):
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.keep(server)
+        try:
+            for end in (connection, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            # The end has come meanwhile.
+            return
         threading.Thread(
             target=self._copy, args=(connection, server, self._cuts_requests), daemon=True
         ).start()
@@ -158,6 +175,7 @@ class Dam(Wire):
     def __init__(self, port: int, is_enough: Callable[[], bool]) -> None:
         super().__init__(port)
         self._is_enough = is_enough
+        self.is_shut = threading.Event()
         self._opened = threading.Event()
         self._next_look = 0.0
 
@@ -174,6 +192,7 @@ class Dam(Wire):
     def _meter(self, part: bytes) -> tuple[bytes, bool]:
         if not self._opened.is_set() and time.monotonic() > self._next_look:
             if self._is_enough():
+                self.is_shut.set()
                 self._opened.wait()
             self._next_look = time.monotonic() + 0.02
         return super()._meter(part)

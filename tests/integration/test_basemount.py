@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from pypx.basemount.incoming import IncomingDirectory
+from pypx.basemount.incoming import IncomingDirectory, is_owned
 from pypx.basemount.layout import Basemount
 from pypx.errors import BasemountUnusable
 
@@ -156,6 +158,45 @@ for directory in basemount.abandoned_incoming():
     answers = [taker.communicate(timeout=400)[0].split() for taker in takers]
     assert [taker.returncode for taker in takers] == [0] * 8
     assert sorted(int(number) for answer in answers for number in answer) == list(range(200))
+    assert list(basemount.incoming.iterdir()) == []
+
+
+def test_who_looks_whether_a_directory_is_owned_keeps_nobody_from_owning_it(basemount):
+    owner = IncomingDirectory.claim(basemount.incoming, "get")
+    path = owner.path
+    os.close(owner.lock)
+    look = os.open(path / ".owner", os.O_RDONLY)
+    fcntl.flock(look, fcntl.LOCK_SH)
+    looking = threading.Timer(0.02, os.close, [look])
+    looking.start()
+    owned = IncomingDirectory.take_up(path)
+    looking.join()
+    assert owned
+    assert is_owned(path)
+    assert IncomingDirectory.take_up(path) is None
+    owned.release()
+    assert list(basemount.incoming.iterdir()) == []
+
+
+def test_no_directory_is_left_by_who_claims_while_others_look(basemount):
+    script = """
+import sys
+from pathlib import Path
+from pypx.basemount.incoming import is_owned
+while True:
+    for path in Path(sys.argv[1]).iterdir():
+        is_owned(path)
+"""
+    lookers = [subprocess.Popen([sys.executable, "-c", script, basemount.incoming]) for _ in range(3)]
+    try:
+        until = time.monotonic() + 3.0
+        while time.monotonic() < until:
+            IncomingDirectory.claim(basemount.incoming, "get").release()
+            assert all(looker.poll() is None for looker in lookers)
+    finally:
+        for looker in lookers:
+            looker.kill()
+            looker.wait()
     assert list(basemount.incoming.iterdir()) == []
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,9 @@ _OWNER = ".owner"
 
 #: How many fresh directories may be taken from under us before that is an error.
 _ATTEMPTS = 100
+
+#: Seconds in which who only looks at a lock is done with it.
+_LOOK = 0.001
 
 
 class IncomingDirectory:
@@ -108,11 +112,10 @@ class IncomingDirectory:
         except OSError as error:
             raise unusable(error, path) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever had the lock before may have removed the file, and with it the directory.
-            if os.path.samestat(os.fstat(lock), (path / _OWNER).stat()):
+            if _take(lock) and os.path.samestat(os.fstat(lock), (path / _OWNER).stat()):
                 return cls(path, lock)
-        except (BlockingIOError, FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
             os.close(lock)
@@ -195,6 +198,25 @@ class IncomingDirectory:
         _trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def _take(lock: int) -> bool:
+    """Take the lock unless an owner has it; who looks (:func:`is_owned`) shares it for a moment."""
+    for _ in range(_ATTEMPTS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            return True
+        try:
+            # Beside an owner it cannot be shared either.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        time.sleep(_LOOK)
+    return False
 
 
 def is_owned(directory: Path) -> bool:

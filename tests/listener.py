@@ -92,9 +92,9 @@ class PxListen:
         assert "Traceback" not in self.log, self.log
         return status
 
-    def kill(self) -> None:
-        """kill -9 of px-listen alone: the kernel must see to its children."""
-        self.running.kill_alone()
+    def kill(self, *, at_once: bool = False) -> None:
+        """kill -9 of px-listen alone: the kernel must see to its children (:meth:`Running.kill_alone`)."""
+        self.running.kill_alone(at_once=at_once)
 
     def status(self) -> dict[str, Any]:
         """What px-listen --status says of it."""

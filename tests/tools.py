@@ -152,13 +152,18 @@ class Running:
             self.end_everything()
             raise AssertionError(f"{self.process.args} left processes behind: {left}")
 
-    def kill_alone(self) -> None:
+    def kill_alone(self, *, at_once: bool = False) -> None:
         """kill -9 of the tool, and of nothing that it started: that, the kernel must end.
 
-        Not so what was started in that very moment, and had not come to ask the kernel for it
-        (:mod:`pypx.orphans`): it is ended here.
+        What was started in that very moment has not come to ask the kernel for it (:mod:`pypx.orphans`). So
+        there is a wait until all that runs was started a while ago; where the moment is to be this one, what
+        is as new as that is ended here instead.
         """
-        moment = time.clock_gettime(time.CLOCK_BOOTTIME)
+        deadline = time.monotonic() + _PATIENCE
+        while not at_once and any(_started_at(pid) > _now() - _TO_COME_TO_ASK for pid in self.left()):
+            assert time.monotonic() < deadline, f"{self.process.args} starts one program after the other"
+            time.sleep(0.01)
+        moment = _now()
         self.process.kill()
         self.process.wait()
         deadline = time.monotonic() + 5.0
@@ -207,12 +212,16 @@ def _end(pid: int) -> None:
         pass
 
 
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def _started_at(pid: int) -> float:
     """When a process was started, in seconds on CLOCK_BOOTTIME (proc(5)); now where it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return _now()
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 

@@ -89,7 +89,7 @@ def test_kill_9_at_random_moments_under_load(basemount: Path, tmp_path: Path) ->
     while kills < _KILLS or sum(len(sender.acknowledged) for sender in senders) <= _KILLS:
         with PxListen(basemount, port=port) as listen:
             time.sleep(random.uniform(0.0, 0.8) * (1 + kills // _KILLS))  # noqa: S311
-            listen.kill()
+            listen.kill(at_once=True)
         kills += 1
     for sender in senders:
         sender.end()

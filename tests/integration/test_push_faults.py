@@ -186,7 +186,7 @@ def test_a_host_that_does_not_resolve(basemount, swift_container, study) -> None
 
 @pytest.mark.parametrize("late", ["", "account-server"])
 def test_storage_that_goes_down_in_the_middle_and_comes_back(basemount, tmp_path, study, late) -> None:
-    """A Swift that does not reach its own servers of accounts or containers says 404, as if it had none."""
+    """A Swift that does not reach its own servers of accounts says 404, as if it had none."""
     (tmp_path / "swift").mkdir()
     with Swift(tmp_path / "swift") as server:
         container = SwiftDestination(server, basemount)

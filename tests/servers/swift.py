@@ -198,7 +198,7 @@ class Swift:
         for attempt in range(3):
             try:
                 self._parts = self._configure()
-                self._bring_up()
+                self._bring_up(self._parts)
                 self.request("PUT", CONTAINER)
             except (ServerFailed, OSError):
                 self.end()
@@ -240,18 +240,9 @@ class Swift:
             parts.append(_Part(self.directory, f"{name}-server", ports[name], run))
         return parts
 
-    def _bring_up(self, late: str = "", seconds: float = 0.0) -> None:
-        for part in self._parts:
-            if part.name != late:
-                part.start()
-        self._wait_for([part for part in self._parts if part.name != late])
-        time.sleep(seconds)
-        for part in self._parts:
-            if part.name == late:
-                part.start()
-        self._wait_for(self._parts)
-
-    def _wait_for(self, parts: Sequence[_Part]) -> None:
+    def _bring_up(self, parts: Sequence[_Part]) -> None:
+        for part in parts:
+            part.start()
         deadline = time.monotonic() + 90.0
         while not all(part.is_up() for part in parts):
             if time.monotonic() > deadline:
@@ -269,8 +260,11 @@ class Swift:
             part.kill()
 
     def start_again(self, late: str = "", seconds: float = 0.0) -> None:
-        """On the same ports and with the data it had; one of the five ("container-server") so much later."""
-        self._bring_up(late, seconds)
+        """On the same ports and with the data it had; one of the five ("account-server") so much later."""
+        self._bring_up([part for part in self._parts if part.name != late])
+        if late:
+            time.sleep(seconds)
+            self._bring_up([part for part in self._parts if part.name == late])
 
     def end(self) -> None:
         """End all five, by their process ids."""

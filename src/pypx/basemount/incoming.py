@@ -25,8 +25,8 @@ _OWNER = ".owner"
 #: How many fresh directories may be taken from under us before that is an error.
 _ATTEMPTS = 100
 
-#: Seconds in which who only looks at a lock is done with it.
-_LOOK = 0.001
+#: Seconds in which who only looks at a lock is done with it, and how many of them may come one after another.
+_LOOK, _LOOKS = 0.001, 100
 
 
 class IncomingDirectory:
@@ -202,7 +202,7 @@ class IncomingDirectory:
 
 def _take(lock: int) -> bool:
     """Take the lock unless an owner has it; who looks (:func:`is_owned`) shares it for a moment."""
-    for _ in range(_ATTEMPTS):
+    for _ in range(_LOOKS):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

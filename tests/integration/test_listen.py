@@ -317,17 +317,6 @@ def test_sighup_ends_it_unless_it_is_to_be_ignored(basemount: Path, files: list[
         assert listen.stop() == 0
 
 
-def test_kill_9_ends_who_serves_an_association(basemount: Path) -> None:
-    with PxListen(basemount) as listen:
-        entity = AE("MODALITY")
-        entity.add_requested_context(Verification)
-        association = entity.associate(HOST, listen.port)
-        assert association.is_established
-        assert any("storescp" in line for line in listen.running.left().values())
-        listen.kill()
-        association.abort()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_association_does_not_hold_up_the_end(
     basemount: Path, files: list[Path], number: signal.Signals
